@@ -1,0 +1,1 @@
+"""Rowferry moves tables between databases and files."""

@@ -1,0 +1,384 @@
+"""A stream configuration as the user writes it: source, target, mode, scope."""
+
+from __future__ import annotations
+
+import re
+from enum import StrEnum
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BeforeValidator, Field, model_validator
+
+from rowferry.config.fields import Name, Spec, Words
+from rowferry.model.streams import Mode
+from rowferry.model.tables import Filter, FilterOperator, Selection, Sort
+
+ALIAS = re.compile(r"[A-Za-z][A-Za-z0-9_]*\Z")
+
+
+class SchemaPolicy(StrEnum):
+    """What to do about tables that are already on the target."""
+
+    FAIL_IF_EXISTS = "fail_if_exists"
+    VALIDATE_EXISTING = "validate_existing"
+    CREATE_MISSING_ONLY = "create_missing_only"
+    DROP_AND_RECREATE = "drop_and_recreate"
+
+
+class WriteMode(StrEnum):
+    """What to do about rows that are already on the target."""
+
+    FAIL_IF_NOT_EMPTY = "fail_if_not_empty"
+    APPEND = "append"
+    TRUNCATE_AND_LOAD = "truncate_and_load"
+    UPSERT = "upsert"
+
+
+class Operation(StrEnum):
+    """A kind of change."""
+
+    INSERT = "insert"
+    UPDATE = "update"
+    DELETE = "delete"
+
+
+class FileFormat(StrEnum):
+    """How rows lie in a file."""
+
+    CSV = "csv"
+    JSONL = "jsonl"
+    PARQUET = "parquet"
+
+
+class Compression(StrEnum):
+    """How a file is compressed; snappy is for Parquet alone."""
+
+    NONE = "none"
+    GZIP = "gzip"
+    ZSTD = "zstd"
+    SNAPPY = "snappy"
+
+
+def _fold_compression(value: Any) -> Any:
+    return "none" if value == "uncompressed" else value
+
+
+def _fold_upper(value: Any) -> Any:
+    return value.upper() if isinstance(value, str) else value
+
+
+def _fold_mode(value: Any) -> Any:
+    return "convert" if value == "load" else value
+
+
+class FilterSpec(Spec):
+    """A condition on a column. IN, NOT IN and BETWEEN take a comma list; IS NULL takes no value."""
+
+    id: Words | int | None = None
+    column: Name
+    operator: Annotated[FilterOperator, BeforeValidator(_fold_upper)]
+    value: Words | int | float | bool | None = None
+
+    @model_validator(mode="after")
+    def _value_fits(self) -> Self:
+        unary = self.operator in (FilterOperator.IS_NULL, FilterOperator.IS_NOT_NULL)
+        if not unary and self.value is None:
+            raise ValueError(f"operator {self.operator.value} needs a value")
+        if self.operator is FilterOperator.BETWEEN and len(str(self.value).split(",")) != 2:
+            raise ValueError("operator BETWEEN needs two values joined by a comma")
+        return self
+
+    def to_filter(self) -> Filter:
+        """The condition in the model's words."""
+        return Filter(self.column, self.operator, None if self.value is None else str(self.value))
+
+
+class SortSpec(Spec):
+    """One ordering."""
+
+    column: Name
+    direction: Annotated[Literal["ASC", "DESC"], BeforeValidator(_fold_upper)] = "ASC"
+
+
+class SelectionSpec(Spec):
+    """The part of a table to take: no columns means all, no limit means every row."""
+
+    selected_columns: tuple[Name, ...] = ()
+    filters: tuple[FilterSpec, ...] = ()
+    sorts: tuple[SortSpec, ...] = ()
+    limit: int | None = Field(default=None, ge=0)
+
+    def to_selection(self) -> Selection:
+        """The selection in the model's words."""
+        return Selection(
+            columns=self.selected_columns,
+            filters=tuple(spec.to_filter() for spec in self.filters),
+            sorts=tuple(Sort(spec.column, spec.direction == "DESC") for spec in self.sorts),
+            limit=self.limit,
+        )
+
+
+class TableSpec(Spec):
+    """A table of the source: `name` or `schema.name`; `query` replaces what is read under that name."""
+
+    name: Name
+    selection: SelectionSpec | None = None
+    query: Words | None = None
+    operations: tuple[Operation, ...] | None = None
+
+
+class QuerySpec(Spec):
+    """A query whose result is written as a table called `name`."""
+
+    name: Name
+    query: Name
+
+
+class SourceFiles(Spec):
+    """Files under a folder: names, globs, or folders that end with a slash."""
+
+    base_path: Name
+    paths: tuple[Name, ...] = ()
+
+
+class SourceS3(Spec):
+    """Objects of a bucket, by prefix, by name, or by a manifest."""
+
+    bucket: Name
+    prefixes: tuple[Words, ...] = ()
+    objects: tuple[Words, ...] = ()
+    manifest_path: Words = ""
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        if self.manifest_path and (self.prefixes or self.objects):
+            raise ValueError("manifestPath goes without prefixes and objects")
+        if not (self.manifest_path or self.prefixes or self.objects):
+            raise ValueError("needs prefixes, objects or manifestPath")
+        return self
+
+
+class SourceConnection(Spec):
+    """One source. Without tables, queries, files and s3 every user table is discovered."""
+
+    alias: Words | None = None
+    connection_id: Name
+    database: Words | None = None
+    schema_: Annotated[Words | None, Field(alias="schema")] = None
+    tables: tuple[TableSpec, ...] = ()
+    queries: tuple[QuerySpec, ...] = ()
+    files: SourceFiles | None = None
+    s3: SourceS3 | None = None
+
+    @model_validator(mode="after")
+    def _files_alone(self) -> Self:
+        if (self.files or self.s3) and (self.database or self.schema_ or self.tables or self.queries):
+            raise ValueError("a source with files or s3 takes no database, schema, tables or queries")
+        return self
+
+    @property
+    def discovers(self) -> bool:
+        """Whether every user table is meant."""
+        return not (self.tables or self.queries or self.files or self.s3)
+
+
+class SourceOptions(Spec):
+    """How the source is read.
+
+    `dataBundleSize` is the number of rows (in thousands) that a chunk holds at the most; wide rows make it
+    smaller. The options from `operations` on belong to cdc.
+    """
+
+    data_bundle_size: int = Field(default=500, ge=10, le=1000)
+    operations: tuple[Operation, ...] = tuple(Operation)
+    replication_slot: Words = ""
+    publication_name: Words = ""
+    binlog_position: Words = ""
+    initial_load: bool = True
+
+
+class Source(Spec):
+    """Where the rows come from."""
+
+    connections: tuple[SourceConnection, ...] = Field(min_length=1)
+    options: SourceOptions = SourceOptions()
+
+    @model_validator(mode="after")
+    def _aliases(self) -> Self:
+        aliases = [connection.alias for connection in self.connections]
+        if len(aliases) == 1:
+            if aliases[0]:
+                raise ValueError("alias is for several connections: leave it out with a single one")
+            return self
+        for alias in aliases:
+            if not alias:
+                raise ValueError("each of several connections needs an alias")
+            if not ALIAS.match(alias):
+                raise ValueError(f"alias {alias!r} must be a letter followed by letters, digits or underscores")
+        doubled = sorted({alias for alias in aliases if alias and aliases.count(alias) > 1})
+        if doubled:
+            raise ValueError(f"alias {', '.join(doubled)} is used twice: give each connection its own")
+        return self
+
+
+class StructureOptions(Spec):
+    """Which parts of a table's structure are created."""
+
+    tables: bool = True
+    indexes: bool = True
+    foreign_keys: bool = True
+    check_constraints: bool = True
+
+
+class DatabaseTarget(Spec):
+    """A database to write to. Policies left out are the mode's defaults (`StreamConfig.schema_policy`)."""
+
+    database: Name
+    schema_: Annotated[Words | None, Field(alias="schema")] = None
+    structure_options: StructureOptions = StructureOptions()
+    schema_policy: SchemaPolicy | None = None
+    write_mode: WriteMode | None = None
+    skip_data: bool = False
+
+
+class CsvOptions(Spec):
+    """The dialect of a CSV file."""
+
+    delimiter: str = Field(default=",", min_length=1, max_length=1)
+    quote: str = Field(default='"', min_length=1, max_length=1)
+    header: bool = True
+
+
+class ParquetOptions(Spec):
+    """How Parquet files are laid out. Sizes: rows for a row group, MiB for `targetRowGroupSizeMB`."""
+
+    compression_level: int | None = Field(default=None, ge=1, le=22)
+    max_row_group_size: int = Field(default=122880, ge=1)
+    target_row_group_size_mb: Annotated[int, Field(alias="targetRowGroupSizeMB", ge=1)] = 128
+    enable_dictionary: bool = True
+    enable_statistics: bool = True
+    timestamp_unit: Literal["ms", "us", "ns"] = "us"
+
+
+class FormatOptions(Spec):
+    """Compression and the format's own options."""
+
+    compression: Annotated[Compression | None, BeforeValidator(_fold_compression)] = None
+    csv: CsvOptions = CsvOptions()
+    parquet: ParquetOptions = ParquetOptions()
+
+
+class FilesTarget(Spec):
+    """Files under the connection's folder: one folder a table."""
+
+    file_format: FileFormat
+    format: FormatOptions = FormatOptions()
+    schema_policy: SchemaPolicy | None = None
+    write_mode: WriteMode | None = None
+
+    @model_validator(mode="after")
+    def _compression_fits(self) -> Self:
+        if self.format.compression is Compression.SNAPPY and self.file_format is not FileFormat.PARQUET:
+            raise ValueError("compression snappy is for parquet: use none, gzip or zstd")
+        return self
+
+    @property
+    def compression(self) -> Compression:
+        """What was asked for, or the format's default: zstd for Parquet, none for the others."""
+        if self.format.compression is not None:
+            return self.format.compression
+        return Compression.ZSTD if self.file_format is FileFormat.PARQUET else Compression.NONE
+
+
+class S3Upload(Spec):
+    """Where in the store the files go, and how they are kept there."""
+
+    bucket: Name
+    prefix: Words = ""
+    storage_class: Words = ""
+    server_side_enc: Literal["", "AES256", "aws:kms"] = ""
+    kms_key_id: Words = ""
+    keep_local_files: bool = False
+
+
+class S3Target(FilesTarget):
+    """The same files, in an object store."""
+
+    upload: S3Upload
+
+
+class TargetSpec(Spec):
+    """Exactly one kind of target."""
+
+    db: DatabaseTarget | None = None
+    files: FilesTarget | None = None
+    s3: S3Target | None = None
+
+    @model_validator(mode="after")
+    def _exactly_one(self) -> Self:
+        if sum(part is not None for part in (self.db, self.files, self.s3)) != 1:
+            raise ValueError("needs exactly one of db, files and s3")
+        return self
+
+
+class Target(Spec):
+    """Where the rows go."""
+
+    id: Name
+    spec: TargetSpec
+
+
+class Limits(Spec):
+    """When to stop by itself; 0 means never. Events are rows, time is in seconds."""
+
+    number_of_events: int = Field(default=0, ge=0)
+    elapsed_time: float = Field(default=0, ge=0)
+
+
+class StreamConfig(Spec):
+    """The whole document."""
+
+    name: Name
+    mode: Annotated[Mode, BeforeValidator(_fold_mode)]
+    description: Words | None = None
+    reporting_interval: float = Field(default=3, ge=1)
+    limits: Limits = Limits()
+    source: Source
+    target: Target
+
+    @model_validator(mode="after")
+    def _mode_fits(self) -> Self:
+        if self.mode is Mode.CDC:
+            self._check_cdc()
+        for connection in self.source.connections:
+            for table in connection.tables:
+                if self.mode is Mode.CONVERT and table.operations is not None:
+                    raise ValueError(f"table {table.name}: operations are for mode cdc")
+        return self
+
+    def _check_cdc(self) -> None:
+        if len(self.source.connections) != 1:
+            raise ValueError("mode cdc takes exactly one source connection")
+        source = self.source.connections[0]
+        if source.files or source.s3 or source.queries:
+            raise ValueError("mode cdc reads a database's log: files, s3 and queries are for mode convert")
+        for table in source.tables:
+            if table.query or table.selection:
+                raise ValueError(f"table {table.name}: query and selection are for mode convert")
+        if self.target.spec.db and self.target.spec.db.write_mode not in (None, WriteMode.UPSERT):
+            raise ValueError("mode cdc writes by upsert: leave writeMode out")
+
+    @property
+    def schema_policy(self) -> SchemaPolicy:
+        """What was asked for, or the mode's default, which never destroys data."""
+        part = self.target.spec.db or self.target.spec.files or self.target.spec.s3
+        if part is not None and part.schema_policy is not None:
+            return part.schema_policy
+        return SchemaPolicy.FAIL_IF_EXISTS if self.mode is Mode.CONVERT else SchemaPolicy.CREATE_MISSING_ONLY
+
+    @property
+    def write_mode(self) -> WriteMode:
+        """What was asked for, or the mode's default, which never destroys data."""
+        part = self.target.spec.db or self.target.spec.files or self.target.spec.s3
+        if part is not None and part.write_mode is not None:
+            return part.write_mode
+        return WriteMode.FAIL_IF_NOT_EMPTY if self.mode is Mode.CONVERT else WriteMode.UPSERT

@@ -1,0 +1,240 @@
+"""The contracts between the pipeline and what it moves rows from and to.
+
+Everything that crosses is an Arrow record batch in the neutral form (`rowferry.typemap.arrow`). No
+connector knows another. An object from here is used by one stream; unless it says otherwise, its methods
+may be called from several threads at once, each on a connection of its own.
+
+Errors are `rowferry.errors` only: a driver's exception is translated where it is caught, `raise … from`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+from rowferry.config.connection import Connection
+from rowferry.config.stream import SchemaPolicy, StructureOptions, TargetSpec, WriteMode
+from rowferry.model.chunks import Chunk, Committed
+from rowferry.model.findings import Finding
+from rowferry.model.tables import Selection, Table
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What an engine can do, as far as the layers above must know.
+
+    `schemas`: databases hold schemas (PostgreSQL). `source`, `target`: rows can be read, written.
+    """
+
+    schemas: bool = False
+    source: bool = True
+    target: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Namespace:
+    """A database, or a schema inside one. `system`: it belongs to the server, not to the user."""
+
+    name: str
+    system: bool = False
+    schemas: tuple[Namespace, ...] = ()
+
+
+class Server(Protocol):
+    """The far end of a connection, for browsing and testing; short calls, one thread."""
+
+    def ping(self) -> None:
+        """Return when the far end answers and lets us in; ConnectionFailed, with the reason, when not."""
+
+    def databases(self) -> list[Namespace]:
+        """The databases (folders of a files connection), each with its schemas where the engine has them."""
+
+    def create_database(self, name: str) -> None:
+        """Create a database; Conflict when it is there."""
+
+    def create_schema(self, database: str, name: str) -> None:
+        """Create a schema in a database; Conflict when it is there, InvalidInput where the engine has none."""
+
+    def tables(self, database: str, schemas: Sequence[str], include_system: bool) -> list[str]:
+        """The base tables, sorted: "schema.table" where the engine has schemas, else "table"."""
+
+    def views(self, database: str, schemas: Sequence[str], include_system: bool) -> list[str]:
+        """The views, in the same form."""
+
+    def describe(self, database: str, schemas: Sequence[str], include_system: bool) -> list[Table]:
+        """The base tables with their whole structure."""
+
+    def close(self) -> None:
+        """Give back what is held. May be called twice."""
+
+
+@dataclass(frozen=True, slots=True)
+class SourceRequest:
+    """Where a stream reads: `database`, and `schema` where the engine has them (None: the engine's default)."""
+
+    connection: Connection
+    database: str | None = None
+    schema: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TableRequest:
+    """A table that a config names ("t" or "schema.t"), or a query to be read under that name."""
+
+    name: str
+    selection: Selection = field(default_factory=Selection)
+    query: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkSize:
+    """How large a chunk may be: `rows` at the most, and about `size` bytes."""
+
+    rows: int
+    size: int
+
+
+class Source(Protocol):
+    """Where rows come from."""
+
+    @property
+    def dialect(self) -> str:
+        """The name sqlglot gives the engine's SQL, in which defaults and checks are written."""
+
+    def tables(self, requests: Sequence[TableRequest]) -> list[Table]:
+        """The requested tables with their structure; every user table, sorted by name, when nothing is requested.
+
+        A column whose type no rule carries has type `Unknown`. MissingTable names every table that is not
+        there; InvalidInput names a selected, filtered or sorted column that is not.
+        """
+
+    def chunks(self, table: Table, size: ChunkSize) -> list[Chunk]:
+        """Split the table: at least one chunk, numbered from 0, that together hold each row exactly once."""
+
+    def read(self, table: Table, chunk: Chunk) -> Iterator[pa.RecordBatch]:
+        """The chunk's rows, with the schema `arrow_schema(table.columns)`, in memory bounded whatever their number.
+
+        Closing the iterator early ends the read and frees its connection. SourceChanged when the table's
+        columns are gone or of another type; ReadFailed when a value cannot be carried.
+        """
+
+    def close(self) -> None:
+        """Give back what is held. May be called twice, and ends reads that are under way."""
+
+
+@dataclass(frozen=True, slots=True)
+class TargetRequest:
+    """Where and how a stream writes. `stream_id` names it in the target's journal."""
+
+    connection: Connection
+    spec: TargetSpec
+    stream_id: str
+    schema_policy: SchemaPolicy
+    write_mode: WriteMode
+
+    @property
+    def structure(self) -> StructureOptions:
+        """Which parts of the structure are created."""
+        return self.spec.db.structure_options if self.spec.db else StructureOptions()
+
+    @property
+    def skip_data(self) -> bool:
+        """Whether only the structure is wanted."""
+        return bool(self.spec.db and self.spec.db.skip_data)
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedTable:
+    """A table on its way. `target` is what it becomes, in the target's own types and names.
+
+    `source.columns` and `target.columns` have the same length and order. `existing`: the table is already
+    there and its structure is left as it is.
+    """
+
+    source: Table
+    target: Table
+    existing: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class TargetPlan:
+    """What a target will hold, and everything that somebody should know before it is written."""
+
+    tables: tuple[PlannedTable, ...]
+    findings: tuple[Finding, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Journal:
+    """What the target itself says has been done for a stream; the truth after a crash.
+
+    `fingerprints` and `chunks` are by the target table's name (`str(TableName)`), `chunks` only for tables
+    whose copy has begun. A structure that was not prepared has no journal at all.
+    """
+
+    fingerprints: Mapping[str, str]
+    chunks: Mapping[str, Sequence[Chunk]]
+    committed: Sequence[Committed]
+
+
+class Target(Protocol):
+    """Where rows go.
+
+    The order of calls is: `journal`, `plan`; `prepare` unless there is a journal; then for each table
+    `begin` once and `write` for its chunks from any thread; `finish_table` after the table's last chunk;
+    `finish` once after all; `forget` at the end of the stream, whichever way it ended but paused or failed.
+    """
+
+    def journal(self) -> Journal | None:
+        """What was done for this stream before, or None when its structure was never prepared."""
+
+    def plan(self, tables: Sequence[Table], dialect: str, prepared: bool) -> TargetPlan:
+        """Map the tables. Reads the target, writes nothing.
+
+        With `prepared` the structure stage is behind us: policies about what exists are not applied again.
+        Otherwise TargetExists, TargetNotEmpty or Refused by policy, naming each table; a type or a part of
+        the structure that cannot be expressed is a Finding, with severity error where the stream must not start.
+        """
+
+    def prepare(self, plan: TargetPlan, fingerprints: Mapping[str, str]) -> None:
+        """Create (or drop, or empty) what the policies say, and the journal, all or nothing.
+
+        Creates the database and the schema when they are missing. Secondary structure waits for `finish_table`.
+        """
+
+    def begin(self, table: PlannedTable, chunks: Sequence[Chunk]) -> None:
+        """Put the table's chunks into the journal, durably, before the first of them is written."""
+
+    def write(self, table: PlannedTable, chunk: Chunk, batches: Iterator[pa.RecordBatch]) -> Committed:
+        """Write a chunk and the fact that it is done in one transaction: both or neither survive anything.
+
+        Consumes `batches` one at a time. A chunk that the journal already holds is left alone and its entry
+        returned. An exception out of `batches` rolls the chunk back and passes through unchanged.
+        """
+
+    def finish_table(self, table: PlannedTable) -> list[Finding]:
+        """Keys, indexes, checks and numbering of one table; what is already there is left alone."""
+
+    def finish(self, tables: Sequence[PlannedTable]) -> list[Finding]:
+        """Foreign keys between the tables; what is already there is left alone."""
+
+    def forget(self) -> None:
+        """Remove the stream's journal. Nothing to remove is no error."""
+
+    def close(self) -> None:
+        """Give back what is held. May be called twice, and rolls back writes that are under way."""
+
+
+@dataclass(frozen=True, slots=True)
+class Connector:
+    """An engine's entry in the registry: how to open each of its roles (None: it does not play that role)."""
+
+    name: str
+    capabilities: Capabilities
+    open_server: Callable[[Connection], Server]
+    open_source: Callable[[SourceRequest], Source] | None = None
+    open_target: Callable[[TargetRequest], Target] | None = None

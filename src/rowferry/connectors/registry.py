@@ -1,0 +1,26 @@
+"""Which connector serves which engine; each is imported when it is first asked for."""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib import import_module
+
+from rowferry.connectors.base import Connector
+from rowferry.errors import InvalidInput
+
+CONNECTORS = {
+    "mysql": "rowferry.connectors.mysql:CONNECTOR",
+    "postgresql": "rowferry.connectors.postgres:CONNECTOR",
+    "files": "rowferry.connectors.files:CONNECTOR",
+}
+"""Engine name (`Connection.engine`) to the place of its `Connector`."""
+
+
+@cache
+def connector(engine: str) -> Connector:
+    """The connector of that engine; InvalidInput for one that there is none for."""
+    if engine not in CONNECTORS:
+        raise InvalidInput(f"There is no connector for {engine} yet; there are {', '.join(sorted(CONNECTORS))}.")
+    module, _, name = CONNECTORS[engine].partition(":")
+    found: Connector = getattr(import_module(module), name)
+    return found

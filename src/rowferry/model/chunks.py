@@ -1,0 +1,49 @@
+"""Chunks: the pieces in which a table is copied, each of which commits as a whole."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from rowferry.model.tables import TableName
+
+KeyValue = int | str
+"""One value of a key, in a form that survives JSON."""
+
+Key = tuple[KeyValue, ...]
+"""A value for each column of a table's key."""
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """One piece of a table: the rows whose key is greater than `low` and not greater than `high`.
+
+    None leaves that side open, so that the first and the last chunk of a table together miss nothing.
+    `number` counts from 0 within the table and names the chunk for good: a chunk that was committed under
+    its number is never copied again.
+    """
+
+    table: TableName
+    number: int
+    low: Key | None = None
+    high: Key | None = None
+
+    def __str__(self) -> str:
+        if self.low is None and self.high is None:
+            return f"{self.table}, all rows"
+        low = "the first key" if self.low is None else f"after {_show(self.low)}"
+        high = "the last key" if self.high is None else f"to {_show(self.high)}"
+        return f"{self.table}, chunk {self.number} ({low} {high})"
+
+
+@dataclass(frozen=True, slots=True)
+class Committed:
+    """A chunk the target holds for good: `rows` written, `size` in bytes as they crossed."""
+
+    table: str
+    number: int
+    rows: int
+    size: int
+
+
+def _show(key: Key) -> str:
+    return ", ".join(str(value) for value in key)

@@ -1,0 +1,25 @@
+"""What planning found out: each thing that will not cross exactly as it is, said before anything is written."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Severity(StrEnum):
+    """`info`: crosses, in other words. `warning`: left out or changed in structure. `error`: the stream refuses."""
+
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One finding about `table` (and `column` or the named `item`, such as an index), and what can be done."""
+
+    severity: Severity
+    table: str
+    message: str
+    column: str | None = None
+    item: str | None = None

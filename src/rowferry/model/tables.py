@@ -1,0 +1,222 @@
+"""Tables and their structure, in words every engine shares."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+
+from rowferry.model.types import NeutralType
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class TableName:
+    """A table's place: `schema` is PostgreSQL's schema, MySQL's database, or "" for a folder of files."""
+
+    schema: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.schema}.{self.name}" if self.schema else self.name
+
+
+@dataclass(frozen=True, slots=True)
+class NativeType:
+    """A column's type as its own engine's catalogue describes it.
+
+    `name` is the bare name in lower case ("varchar"), `declared` the whole declaration ("varchar(20)").
+    `length`, `precision` and `scale` count characters, digits and digits after the point (or of a second).
+    `kind` tells PostgreSQL's classes of types apart: base, enum, domain, composite, range, array.
+    """
+
+    name: str
+    declared: str
+    length: int | None = None
+    precision: int | None = None
+    scale: int | None = None
+    unsigned: bool = False
+    members: tuple[str, ...] = ()
+    charset: str | None = None
+    srid: int | None = None
+    kind: str = "base"
+    element: NativeType | None = None
+
+
+class DefaultKind(StrEnum):
+    """What a column's default is: a plain value, the current time, or an expression in the source's SQL."""
+
+    LITERAL = "literal"
+    NOW = "now"
+    EXPRESSION = "expression"
+
+
+@dataclass(frozen=True, slots=True)
+class Default:
+    """A column's default. `value` is the literal's text, or the expression's SQL in the source's dialect."""
+
+    kind: DefaultKind
+    value: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column. `identity`: the server numbers it. `generated`: the SQL it is computed from."""
+
+    name: str
+    type: NeutralType
+    native: NativeType
+    nullable: bool = True
+    default: Default | None = None
+    identity: bool = False
+    generated: str | None = None
+    comment: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class IndexPart:
+    """One part of an index: a column (of which `prefix` characters, None: all) or an expression."""
+
+    column: str | None
+    expression: str | None = None
+    prefix: int | None = None
+    descending: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Index:
+    """A secondary index. `method` is the engine's word: btree, hash, fulltext, spatial, gin …"""
+
+    name: str
+    parts: tuple[IndexPart, ...]
+    unique: bool = False
+    method: str = "btree"
+    predicate: str | None = None
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The plain columns of the index; an expression has none."""
+        return tuple(part.column for part in self.parts if part.column is not None)
+
+
+@dataclass(frozen=True, slots=True)
+class ForeignKey:
+    """A reference to another table. Actions are SQL's: NO ACTION, RESTRICT, CASCADE, SET NULL, SET DEFAULT."""
+
+    name: str
+    columns: tuple[str, ...]
+    referenced: TableName
+    referenced_columns: tuple[str, ...]
+    on_update: str = "NO ACTION"
+    on_delete: str = "NO ACTION"
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """A check constraint, its expression in the source's SQL."""
+
+    name: str
+    expression: str
+
+
+class FilterOperator(StrEnum):
+    """How a filter compares a column with its value; IN and BETWEEN take a comma list."""
+
+    EQ = "="
+    NE = "!="
+    LT = "<"
+    LE = "<="
+    GT = ">"
+    GE = ">="
+    IN = "IN"
+    NOT_IN = "NOT IN"
+    CONTAINS = "CONTAINS"
+    NOT_CONTAINS = "NOT_CONTAINS"
+    STARTS_WITH = "STARTS_WITH"
+    ENDS_WITH = "ENDS_WITH"
+    LIKE = "LIKE"
+    NOT_LIKE = "NOT LIKE"
+    BETWEEN = "BETWEEN"
+    IS_NULL = "IS NULL"
+    IS_NOT_NULL = "IS NOT NULL"
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """One condition on a row; several are joined by AND."""
+
+    column: str
+    operator: FilterOperator
+    value: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Sort:
+    """One ordering of a selection."""
+
+    column: str
+    descending: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which part of a table is read. No columns: all of them. `limit` is a number of rows (None: all)."""
+
+    columns: tuple[str, ...] = ()
+    filters: tuple[Filter, ...] = ()
+    sorts: tuple[Sort, ...] = ()
+    limit: int | None = None
+
+    @property
+    def ordered(self) -> bool:
+        """Whether the selection must be read as one result, in its order or up to its limit."""
+        return bool(self.sorts) or self.limit is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table, or the result of `query` under the name of a table.
+
+    `key` names the columns (not null, unique together) by which the table may be split, empty where there
+    are none. `estimated_rows` and `estimated_bytes` are the server's guess. `next_identity` is the number
+    the identity column will hand out next.
+    """
+
+    name: TableName
+    columns: tuple[Column, ...]
+    primary_key: tuple[str, ...] = ()
+    key: tuple[str, ...] = ()
+    indexes: tuple[Index, ...] = ()
+    foreign_keys: tuple[ForeignKey, ...] = ()
+    checks: tuple[Check, ...] = ()
+    comment: str = ""
+    query: str | None = None
+    selection: Selection = field(default_factory=Selection)
+    estimated_rows: int = 0
+    estimated_bytes: int = 0
+    next_identity: int | None = None
+
+    def column(self, name: str) -> Column:
+        """The column of that name; KeyError where there is none."""
+        for column in self.columns:
+            if column.name == name:
+                return column
+        raise KeyError(name)
+
+    def column_names(self) -> Iterator[str]:
+        """The names, in order."""
+        return (column.name for column in self.columns)
+
+    def with_selection(self, selection: Selection) -> Table:
+        """The table as `selection` shows it: only its columns, and the structure that needs no others."""
+        if not selection.columns:
+            return replace(self, selection=selection)
+        kept = set(selection.columns)
+        return replace(
+            self,
+            selection=selection,
+            columns=tuple(self.column(name) for name in selection.columns),
+            primary_key=self.primary_key if kept.issuperset(self.primary_key) else (),
+            indexes=tuple(i for i in self.indexes if len(i.columns) == len(i.parts) and kept.issuperset(i.columns)),
+            foreign_keys=tuple(f for f in self.foreign_keys if kept.issuperset(f.columns)),
+            checks=(),
+        )

@@ -1,0 +1,23 @@
+"""Fixtures that every test may use: real servers, started once for each test process."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.servers import MariaDb, Postgres, mariadb_server, postgres_server
+
+
+@pytest.fixture(scope="session")
+def mariadb() -> Iterator[MariaDb]:
+    """A MariaDB, its session time zone not UTC."""
+    with mariadb_server() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """A PostgreSQL, its session time zone not UTC."""
+    with postgres_server("wal_level=logical") as server:
+        yield server

@@ -1,0 +1,218 @@
+"""Real database servers in private folders on free ports, for tests and benchmarks."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pwd
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+
+import psycopg
+import pymysql
+from psycopg.sql import SQL, Identifier
+
+_numbers = count(1)
+
+
+def free_port() -> int:
+    """A TCP port of the loopback address that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def wait_until(condition: Callable[[], object], seconds: float = 30, what: str = "condition") -> None:
+    """Return once `condition()` is true; TimeoutError after `seconds`."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"{what} did not come true within {seconds} s")
+        time.sleep(0.02)
+
+
+@dataclass(frozen=True)
+class MariaDb:
+    """A running MariaDB. `user` may do everything."""
+
+    host: str
+    port: int
+    user: str
+    password: str
+
+    def connect(self, database: str | None = None) -> pymysql.connections.Connection:
+        """A new autocommit connection."""
+        return pymysql.connect(
+            host=self.host, port=self.port, user=self.user, password=self.password, database=database,
+            autocommit=True, charset="utf8mb4", local_infile=True,
+        )  # fmt: skip
+
+    def execute(self, *statements: str, database: str | None = None) -> list[tuple[object, ...]]:
+        """Run the statements; the rows of the last one."""
+        with contextlib.closing(self.connect(database)) as connection, connection.cursor() as cursor:
+            for statement in statements:
+                cursor.execute(statement)
+            return list(cursor.fetchall())
+
+    def new_database(self) -> str:
+        """A fresh, empty database."""
+        name = f"db_{os.getpid()}_{next(_numbers)}"
+        self.execute(f"CREATE DATABASE {name} CHARACTER SET utf8mb4")
+        return name
+
+    def url(self, database: str) -> str:
+        """The address of one of its databases, with credentials."""
+        return f"mysql://{self.user}:{self.password}@{self.host}:{self.port}/{database}"
+
+
+@dataclass(frozen=True)
+class Postgres:
+    """A running PostgreSQL. `user` is its superuser."""
+
+    host: str
+    port: int
+    user: str
+    password: str
+
+    def connect(self, database: str = "postgres") -> psycopg.Connection:
+        """A new autocommit connection."""
+        return psycopg.connect(
+            host=self.host, port=self.port, user=self.user, password=self.password, dbname=database, autocommit=True
+        )
+
+    def execute(self, *statements: str, database: str = "postgres") -> list[tuple[object, ...]]:
+        """Run the statements; the rows of the last one."""
+        with self.connect(database) as connection:
+            for statement in statements:
+                cursor = connection.execute(statement.encode())
+            return cursor.fetchall() if cursor.description else []
+
+    def new_database(self) -> str:
+        """A fresh, empty database."""
+        name = f"db_{os.getpid()}_{next(_numbers)}"
+        with self.connect() as connection:
+            connection.execute(SQL("CREATE DATABASE {}").format(Identifier(name)))
+        return name
+
+    def url(self, database: str) -> str:
+        """The address of one of its databases, with credentials."""
+        return f"postgresql://{self.user}:{self.password}@{self.host}:{self.port}/{database}"
+
+
+def _as_user(name: str) -> dict[str, object]:
+    """Arguments that make subprocess run as `name` when we are root; PostgreSQL refuses root."""
+    if os.getuid() != 0:
+        return {}
+    entry = pwd.getpwnam(name)
+    return {"user": entry.pw_uid, "group": entry.pw_gid, "extra_groups": []}
+
+
+@contextlib.contextmanager
+def _folder(owner: str | None = None) -> Iterator[Path]:
+    folder = Path(tempfile.mkdtemp(prefix="rowferry-test-"))
+    try:
+        if owner and os.getuid() == 0:
+            entry = pwd.getpwnam(owner)
+            os.chown(folder, entry.pw_uid, entry.pw_gid)
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def _running(command: Sequence[str], log: Path, ready: Callable[[], bool], **how: object) -> Iterator[None]:
+    with log.open("wb") as out:
+        process = subprocess.Popen(command, stdout=out, stderr=out, **how)  # type: ignore[call-overload]
+    try:
+        wait_until(lambda: process.poll() is not None or ready(), 60, f"{command[0]} to answer")
+        if process.poll() is not None:
+            raise RuntimeError(f"{command[0]} stopped at once: {log.read_text(errors='replace')[-2000:]}")
+        yield
+    finally:
+        process.terminate()
+        try:
+            process.wait(20)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def _answers(connect: Callable[[], object]) -> bool:
+    try:
+        connect().close()  # type: ignore[attr-defined]
+    except (psycopg.OperationalError, pymysql.err.OperationalError):
+        return False
+    return True
+
+
+@contextlib.contextmanager
+def mariadb_server(*options: str) -> Iterator[MariaDb]:
+    """A MariaDB of its own, gone afterwards; `options` are mariadbd's."""
+    with _folder() as folder:
+        user = pwd.getpwuid(os.getuid()).pw_name
+        initial = folder / "init.sql"
+        initial.write_text(
+            "CREATE USER rowferry@'%' IDENTIFIED BY 'ferry';\nGRANT ALL ON *.* TO rowferry@'%' WITH GRANT OPTION;\n"
+        )
+        install = ["mariadb-install-db", "--no-defaults", f"--datadir={folder / 'data'}", f"--user={user}"]
+        subprocess.run(
+            [*install, "--auth-root-authentication-method=normal", "--skip-test-db"], check=True, capture_output=True
+        )
+        port = free_port()
+        command = [
+            _binary("mariadbd", "/usr/sbin"), "--no-defaults", f"--user={user}", f"--datadir={folder / 'data'}",
+            f"--port={port}", "--bind-address=127.0.0.1", f"--socket={folder / 'sock'}", f"--init-file={initial}", "--local-infile=1",
+            "--character-set-server=utf8mb4", "--default-time-zone=+05:45", "--innodb-flush-log-at-trx-commit=2",
+            "--skip-name-resolve", *options,
+        ]  # fmt: skip
+        server = MariaDb("127.0.0.1", port, "rowferry", "ferry")
+        with _running(command, folder / "log", lambda: _answers(server.connect)):
+            yield server
+
+
+@contextlib.contextmanager
+def postgres_server(*options: str) -> Iterator[Postgres]:
+    """A PostgreSQL of its own, gone afterwards; `options` are settings such as "wal_level=logical"."""
+    with _folder("postgres") as folder:
+        binaries = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: int(path.parent.name))[-1]
+        how = _as_user("postgres")
+        secret = folder / "password"
+        secret.write_text("ferry")
+        secret.chmod(0o644)
+        install = [f"{binaries}/initdb", "-D", f"{folder / 'data'}", "-U", "rowferry", "-A", "scram-sha-256"]
+        subprocess.run(
+            [*install, f"--pwfile={secret}", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync"],
+            check=True, capture_output=True, cwd="/", **how,
+        )  # type: ignore[call-overload]  # fmt: skip
+        port = free_port()
+        settings = ("fsync=off", "timezone=Asia/Kathmandu", "max_connections=200", *options)
+        command = [
+            f"{binaries}/postgres",
+            "-D",
+            f"{folder / 'data'}",
+            "-p",
+            str(port),
+            "-k",
+            str(folder),
+            "-h",
+            "127.0.0.1",
+        ]
+        command += [word for setting in settings for word in ("-c", setting)]
+        server = Postgres("127.0.0.1", port, "rowferry", "ferry")
+        with _running(command, folder.parent / f"{folder.name}.log", lambda: _answers(server.connect), cwd="/", **how):
+            yield server
+        (folder.parent / f"{folder.name}.log").unlink(missing_ok=True)
+
+
+def _binary(name: str, *places: str) -> str:
+    found = shutil.which(name) or next((f"{place}/{name}" for place in places if Path(place, name).exists()), None)
+    if found is None:
+        raise RuntimeError(f"{name} is not installed; `make test` installs it")
+    return found
