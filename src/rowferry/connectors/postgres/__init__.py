@@ -1,0 +1,42 @@
+"""PostgreSQL 10 and later: browsed and described by psycopg, read and written as Arrow."""
+
+from __future__ import annotations
+
+from rowferry.config.connection import Connection
+from rowferry.connectors.base import (
+    Capabilities,
+    Connector,
+    Server,
+    Source,
+    SourceRequest,
+    Target,
+    TargetRequest,
+)
+
+
+def _open_server(connection: Connection) -> Server:
+    from rowferry.connectors.postgres.server import open_server
+
+    return open_server(connection)
+
+
+def _open_source(request: SourceRequest) -> Source:
+    from rowferry.connectors.postgres.read import open_source
+
+    return open_source(request)
+
+
+def _open_target(request: TargetRequest) -> Target:
+    from rowferry.connectors.postgres.target import open_target
+
+    return open_target(request)
+
+
+CONNECTOR = Connector(
+    name="postgresql",
+    capabilities=Capabilities(schemas=True, source=True, target=True),
+    open_server=_open_server,
+    open_source=_open_source,
+    open_target=_open_target,
+)
+"""The engine's entry in the registry; each role is imported when it is first opened."""
