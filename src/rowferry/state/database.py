@@ -20,6 +20,7 @@ BUSY_SECONDS = 15
 
 _MIGRATION_LOCK = 0x524F57
 _WRITES = "rowferry_writes"
+_SQLITE = {"timeout": BUSY_SECONDS, "check_same_thread": False}
 
 
 class Database:
@@ -74,12 +75,14 @@ def open_database(url: str) -> Database:
         raise InvalidInput("The state URL cannot be read: write postgresql://user:password@host/database.") from error
     family = parsed.drivername.partition("+")[0]
     if family == "sqlite":
-        engine = create_engine(parsed, connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False})
+        engine = create_engine(parsed, hide_parameters=True, connect_args=_SQLITE)
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
         return Database(engine)
     if family in ("postgresql", "postgres"):
-        return Database(create_engine(parsed.set(drivername="postgresql+psycopg"), pool_pre_ping=True))
+        return Database(
+            create_engine(parsed.set(drivername="postgresql+psycopg"), pool_pre_ping=True, hide_parameters=True)
+        )
     raise InvalidInput("The state is kept in SQLite or PostgreSQL: begin the state URL with postgresql://.")
 
 
