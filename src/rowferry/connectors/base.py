@@ -9,7 +9,7 @@ Errors are `rowferry.errors` only: a driver's exception is translated where it i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
@@ -115,10 +115,10 @@ class Source(Protocol):
     def chunks(self, table: Table, size: ChunkSize) -> list[Chunk]:
         """Split the table: at least one chunk, numbered from 0, that together hold each row exactly once."""
 
-    def read(self, table: Table, chunk: Chunk) -> Iterator[pa.RecordBatch]:
+    def read(self, table: Table, chunk: Chunk) -> Generator[pa.RecordBatch, None, None]:
         """The chunk's rows, with the schema `arrow_schema(table.columns)`, in memory bounded whatever their number.
 
-        Closing the iterator early ends the read and frees its connection. SourceChanged when the table's
+        Closing the generator early ends the read and frees its connection. SourceChanged when the table's
         columns are gone or of another type; ReadFailed when a value cannot be carried.
         """
 
@@ -193,7 +193,7 @@ class Target(Protocol):
         """What was done for this stream before, or None when its structure was never prepared."""
 
     def plan(self, tables: Sequence[Table], dialect: str, prepared: bool) -> TargetPlan:
-        """Map the tables. Reads the target, writes nothing.
+        """Map the tables, one planned table for each, in the same order. Reads the target, writes nothing.
 
         With `prepared` the structure stage is behind us: policies about what exists are not applied again.
         Otherwise TargetExists, TargetNotEmpty or Refused by policy, naming each table; a type or a part of

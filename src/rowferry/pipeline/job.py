@@ -1,0 +1,51 @@
+"""Everything a run must be told, and how it reports."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from pydantic import Field
+
+from rowferry.bus.messages import Progress
+from rowferry.config.connection import Connection
+from rowferry.config.fields import Spec
+from rowferry.config.stream import StreamConfig
+from rowferry.errors import RowferryError
+from rowferry.model.findings import Finding
+from rowferry.model.streams import StreamState
+
+
+class Job(Spec):
+    """One stream's assignment.
+
+    `connections` holds every connection the config names, by its id. `elapsed`: seconds the stream ran
+    before. `workers`: chunks copied at the same time. `forget_only`: just remove the target's journal.
+    """
+
+    stream_id: str
+    config: StreamConfig
+    connections: dict[str, Connection]
+    elapsed: float = Field(default=0, ge=0)
+    workers: int = Field(default=2, ge=1)
+    forget_only: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a run ended. `report` is what planning and finishing found worth saying."""
+
+    state: StreamState
+    elapsed: float
+    error: RowferryError | None = None
+    report: tuple[Finding, ...] = ()
+
+
+class Events(Protocol):
+    """Where a run reports to; may be called from any thread."""
+
+    def progress(self, progress: Progress) -> None:
+        """How far the run is."""
+
+    def log(self, level: str, message: str, category: str = "general", **extra: object) -> None:
+        """Something worth telling: names, counts and positions, never row values or secrets."""

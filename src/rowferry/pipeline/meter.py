@@ -1,0 +1,140 @@
+"""Counts what has been read and written, and turns the counts into progress."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from rowferry.bus.messages import Progress, TableProgress
+from rowferry.model.chunks import Committed
+from rowferry.model.streams import Stage
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+@dataclass(slots=True)
+class _Count:
+    estimated_rows: int
+    estimated_size: int
+    status: str = "READY"
+    read: int = 0
+    read_size: int = 0
+    written: int = 0
+    size: int = 0
+    started: float | None = None
+    finished: float | None = None
+
+
+class ChunkMeter:
+    """What one attempt at a chunk has read so far; taken back when the attempt fails."""
+
+    def __init__(self, meter: Meter, table: str) -> None:
+        self._meter = meter
+        self._table = table
+        self.rows = 0
+        self.size = 0
+
+    def count(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        """The same batches, counted."""
+        for batch in batches:
+            self.rows += batch.num_rows
+            self.size += batch.nbytes
+            self._meter.read(self._table, batch.num_rows, batch.nbytes)
+            yield batch
+
+    def take_back(self) -> None:
+        """The attempt came to nothing."""
+        self._meter.read(self._table, -self.rows, -self.size)
+
+
+class Meter:
+    """The counts of a run, safe to use from several threads. `elapsed` is what earlier runs took, in seconds."""
+
+    def __init__(self, elapsed: float) -> None:
+        self._before = elapsed
+        self._started = time.monotonic()
+        self._counts: dict[str, _Count] = {}
+        self._lock = threading.Lock()
+        self.stage = Stage.INIT
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds of running since the stream began."""
+        return self._before + time.monotonic() - self._started
+
+    @property
+    def written(self) -> int:
+        """Rows the target holds for good."""
+        with self._lock:
+            return sum(count.written for count in self._counts.values())
+
+    def expect(self, table: str, rows: int, size: int) -> None:
+        """Add a table with the source's estimate of its size."""
+        with self._lock:
+            self._counts[table] = _Count(rows, size)
+
+    def chunk(self, table: str) -> ChunkMeter:
+        """Begin to count one attempt at a chunk."""
+        return ChunkMeter(self, table)
+
+    def read(self, table: str, rows: int, size: int) -> None:
+        """Rows came out of the source (or, negative, went back)."""
+        with self._lock:
+            count = self._counts[table]
+            count.read += rows
+            count.read_size += size
+
+    def committed(self, entry: Committed) -> None:
+        """A chunk is on the target for good."""
+        with self._lock:
+            count = self._counts[entry.table]
+            count.written += entry.rows
+            count.size += entry.size
+
+    def resumed(self, entry: Committed) -> None:
+        """A chunk was on the target for good before this run began."""
+        self.read(entry.table, entry.rows, entry.size)
+        self.committed(entry)
+
+    def status(self, table: str, status: str) -> None:
+        """A table begins (RUNNING) or ends (FINISHED)."""
+        with self._lock:
+            count = self._counts[table]
+            count.status = status
+            if status == "RUNNING":
+                count.started = time.monotonic()
+            else:
+                count.finished = time.monotonic()
+
+    def snapshot(self) -> Progress:
+        """The progress as it stands now."""
+        with self._lock:
+            tables = tuple(_progress(name, count) for name, count in self._counts.items())
+            counts = list(self._counts.values())
+            return Progress(
+                stage=self.stage.value,
+                elapsed=self.elapsed,
+                read=sum(count.read for count in counts),
+                written=sum(count.written for count in counts),
+                read_size=sum(count.read_size for count in counts),
+                written_size=sum(count.size for count in counts),
+                tables=tables,
+            )
+
+
+def _progress(name: str, count: _Count) -> TableProgress:
+    until = time.monotonic() if count.finished is None else count.finished
+    return TableProgress(
+        name=name,
+        status=count.status,
+        read=count.read,
+        written=count.written,
+        size=count.size,
+        elapsed=0.0 if count.started is None else until - count.started,
+        estimated_rows=count.estimated_rows,
+        estimated_size=count.estimated_size,
+    )

@@ -1,0 +1,191 @@
+"""One run of a stream, from the plan to the last foreign key."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Self
+
+from rowferry.connectors.base import ChunkSize, Journal, PlannedTable, Source, Target, TargetPlan
+from rowferry.errors import Cancelled, RowferryError, SourceChanged
+from rowferry.model.findings import Finding, Severity
+from rowferry.model.streams import Stage, StreamState
+from rowferry.pipeline.copy import CHUNK_BYTES, Budget, Copy, Watch
+from rowferry.pipeline.job import Events, Job, Outcome
+from rowferry.pipeline.meter import Meter
+from rowferry.pipeline.plan import Plan, make_plan, open_sources, open_target
+from rowferry.pipeline.signals import Signals
+
+TICK = 0.25
+"""Seconds between two progress reports to whoever watches the run; the log's interval is the user's."""
+
+_NOTHING_DONE = Journal(fingerprints={}, chunks={}, committed=())
+
+
+class Run:
+    """A run and the connections it holds, as a context manager: `execute` once, `forget` when the end is recorded."""
+
+    def __init__(self, job: Job, events: Events, signals: Signals) -> None:
+        self._job = job
+        self._events = events
+        self._signals = signals
+        self._meter = Meter(job.elapsed)
+        self._sources: list[Source] = []
+        self._target: Target | None = None
+        self._report: list[Finding] = []
+        self._over = threading.Event()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def execute(self) -> Outcome:
+        """Run to an end of whatever kind; errors end it as FAILED and are in the outcome, not raised."""
+        limit = self._job.config.limits.elapsed_time
+        if limit:
+            self._signals.end_after(limit - self._job.elapsed, StreamState.TIME_LIMIT_REACHED)
+        reporter = threading.Thread(target=self._report_progress, name="progress", daemon=True)
+        reporter.start()
+        try:
+            return self._ended(self._stages(), None)
+        except Cancelled:
+            return self._ended(self._signals.ending or StreamState.FAILED, None)
+        except RowferryError as error:
+            if self._signals.ending not in (None, StreamState.FAILED):
+                return self._ended(self._signals.ending, None)
+            return self._ended(StreamState.FAILED, error)
+        finally:
+            self._over.set()
+            reporter.join()
+            self._signals.close()
+
+    def forget(self) -> None:
+        """Remove the stream's journal from the target."""
+        target = self._target or open_target(self._job)
+        try:
+            target.forget()
+        finally:
+            target.close()
+
+    def close(self) -> None:
+        """Give back every connection."""
+        for source in self._sources:
+            source.close()
+        if self._target is not None:
+            self._target.close()
+
+    def _stages(self) -> StreamState:
+        target = self._open()
+        journal = target.journal()
+        plan = make_plan(self._job, self._sources, target, prepared=journal is not None)
+        self._expect(plan)
+        self._signals.check()
+        self._meter.stage = Stage.CREATE_META
+        if journal is None:
+            target.prepare(TargetPlan(plan.tables, plan.findings), plan.fingerprints)
+        else:
+            _same_tables(plan, journal)
+        self._meter.stage = Stage.DATA_TRANSFER
+        cut = self._copy(plan, target, journal or _NOTHING_DONE)
+        self._finish(plan, target, cut)
+        self._meter.stage = Stage.FINISHED
+        return StreamState.EVENT_LIMIT_REACHED if cut else StreamState.FINISHED
+
+    def _open(self) -> Target:
+        self._sources = open_sources(self._job)
+        self._target = open_target(self._job)
+        for source in self._sources:
+            self._signals.on_break(source.close)
+        self._signals.on_break(self._target.close)
+        return self._target
+
+    def _expect(self, plan: Plan) -> None:
+        """Tell what the plan holds; Refused when it may not begin."""
+        self._note(plan.findings)
+        plan.refuse_errors()
+        for table in plan.tables:
+            name, source = str(table.target.name), table.source
+            self._meter.expect(name, source.estimated_rows, source.estimated_bytes)
+            self._events.log(
+                "info", f"{name}: about {source.estimated_rows} rows.", "table_metadata",
+                table=name, estimatedRows=source.estimated_rows, estimatedSizeBytes=source.estimated_bytes,
+            )  # fmt: skip
+
+    def _copy(self, plan: Plan, target: Target, journal: Journal) -> bool:
+        """Copy what is missing; whether the limit of events left rows out."""
+        config = self._job.config
+        if config.target.spec.db is not None and config.target.spec.db.skip_data:
+            return False
+        limit = config.limits.number_of_events
+        rows = config.source.options.data_bundle_size * 1000
+        budget = Budget(limit, sum(entry.rows for entry in journal.committed))
+        Copy(
+            plan, target, journal,
+            size=ChunkSize(min(rows, limit) if limit else rows, CHUNK_BYTES), budget=budget,
+            watch=Watch(self._meter, self._signals, self._events), finish=self._finish_table,
+        ).run(self._job.workers)  # fmt: skip
+        return budget.reached
+
+    def _finish(self, plan: Plan, target: Target, cut: bool) -> None:
+        """What waits for the data of all tables. Foreign keys would miss the rows that a limit left out: none then."""
+        complete = {table.name for table in self._meter.snapshot().tables if table.status == "FINISHED"}
+        for table in plan.tables:
+            if str(table.target.name) not in complete:
+                self._finish_table(table)
+        if cut:
+            self._events.log("info", "The limit of events is reached: foreign keys are not created.")
+            return
+        self._signals.check()
+        self._note(target.finish(plan.tables))
+
+    def _finish_table(self, table: PlannedTable) -> None:
+        self._signals.check()
+        if self._target is not None:
+            self._note(self._target.finish_table(table))
+
+    def _note(self, findings: Sequence[Finding]) -> None:
+        """Findings go into the log as they come, and into the run's report."""
+        levels = {Severity.INFO: "info", Severity.WARNING: "warning", Severity.ERROR: "error"}
+        for finding in findings:
+            if finding not in self._report:
+                self._report.append(finding)
+                self._events.log(levels[finding.severity], finding.message, table=finding.table)
+
+    def _ended(self, state: StreamState, error: RowferryError | None) -> Outcome:
+        if error is not None:
+            self._events.log("error", error.message, "error")
+        self._events.progress(self._meter.snapshot())
+        return Outcome(state, self._meter.elapsed, error, tuple(self._report))
+
+    def _report_progress(self) -> None:
+        """Progress for whoever watches, every tick; for the log as often as the config asks."""
+        interval = self._job.config.reporting_interval
+        due = time.monotonic() + interval
+        while not self._over.wait(TICK):
+            progress = self._meter.snapshot()
+            self._events.progress(progress)
+            if time.monotonic() < due:
+                continue
+            due = time.monotonic() + interval
+            self._events.log(
+                "info", f"{progress.written} rows written.", "stat",
+                table="total", events=progress.written, size=progress.written_size, elapsed=progress.elapsed,
+                rate=progress.written_size / progress.elapsed if progress.elapsed else 0.0, status="RUNNING",
+            )  # fmt: skip
+
+
+def _same_tables(plan: Plan, journal: Journal) -> None:
+    """SourceChanged when a table is no longer what it was when its copy began."""
+    changed = [name for name, seen in plan.fingerprints.items() if journal.fingerprints.get(name) != seen]
+    gone = sorted(journal.fingerprints.keys() - plan.fingerprints.keys())
+    if changed or gone:
+        raise SourceChanged(
+            f"The columns of {', '.join(changed + gone)} changed at the source since this stream began: "
+            "start a new stream."
+        )

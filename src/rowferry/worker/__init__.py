@@ -1,0 +1,1 @@
+"""A worker: takes an assignment from the bus, runs it, reports."""
