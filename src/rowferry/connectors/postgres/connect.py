@@ -34,6 +34,7 @@ SETTINGS = {
     "IntervalStyle": "postgres",
     "extra_float_digits": "3",
     "bytea_output": "hex",
+    "lc_monetary": "C",
     "xmloption": "content",
     "standard_conforming_strings": "on",
     "statement_timeout": "0",
@@ -203,12 +204,14 @@ _BY_TEXT: tuple[tuple[str, type[RowferryError], str], ...] = (
     ("does not match host name", ConnectionFailed, "the server's certificate is for another host name"),
     ("certificate verify failed", ConnectionFailed, "the server's certificate is not signed by the one in ssl.ca"),
     ("certificate file|private key file", ConnectionFailed, "a certificate or key in ssl cannot be read"),
+    ("SSL SYSCALL|SSL connection has been closed", ConnectionLost, "the connection to PostgreSQL broke"),
     (r"\bSSL\b", ConnectionFailed, "the TLS handshake failed: check the connection's ssl"),
     ("too many connections|connection slots", ConnectionFailed, "the server has no connection left for us"),
     ("is (starting up|shutting down)", ConnectionFailed, "the server is starting or stopping; try again in a moment"),
     ("closed the connection|connection is (lost|closed|bad)", ConnectionLost, "the connection to PostgreSQL broke"),
     ("no connection to the server|terminating connection", ConnectionLost, "the connection to PostgreSQL broke"),
     ("could not (receive|send) data|Connection reset", ConnectionLost, "the connection to PostgreSQL broke"),
+    ("conflict with recovery", ConnectionLost, "the standby server had to stop the statement to go on replaying"),
     ("lost synchronization|Broken pipe", ConnectionLost, "the connection to PostgreSQL broke"),
 )
 """The same for errors that have no SQLSTATE: libpq's own, and all that end an attempt to connect."""
