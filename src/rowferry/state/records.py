@@ -37,7 +37,8 @@ class StreamRecord:
 
     `config` is the config's document as it was at the start. `elapsed` counts the seconds it really ran, up to
     the last change of `status`. `error` is {"error", "code", "advice"}, `report` the findings of its plan, and
-    `targets` the names of everything it writes to, by which two streams are kept off each other.
+    `targets` the names of everything it writes to, by which two streams are kept off each other. `journal`: the
+    target may still hold its journal.
     """
 
     id: str
@@ -55,6 +56,7 @@ class StreamRecord:
     stats: dict[str, Any] | None = None
     report: list[dict[str, Any]] = field(default_factory=list)
     targets: list[str] = field(default_factory=list)
+    journal: bool = False
 
 
 @dataclass(frozen=True, slots=True)

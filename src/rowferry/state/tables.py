@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import JSON, Column, Float, Index, Integer, MetaData, String, Table, Text
+from sqlalchemy import JSON, Boolean, Column, Float, Index, Integer, MetaData, String, Table, Text
 
 METADATA = MetaData(
     naming_convention={
@@ -52,6 +52,7 @@ STREAMS = Table(
     Column("stats", _DOCUMENT),
     Column("report", _DOCUMENT, nullable=False),
     Column("targets", _DOCUMENT, nullable=False),
+    Column("journal", Boolean, nullable=False),
     Index(None, "config_id"),
     Index(None, "status"),
 )

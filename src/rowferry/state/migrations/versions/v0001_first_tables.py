@@ -64,6 +64,7 @@ def _streams() -> None:
         sa.Column("stats", sa.JSON),
         sa.Column("report", sa.JSON, nullable=False),
         sa.Column("targets", sa.JSON, nullable=False),
+        sa.Column("journal", sa.Boolean, nullable=False),
         sa.PrimaryKeyConstraint("id", name="pk_streams"),
     )
     op.create_index("ix_streams_config_id", "streams", ["config_id"])
