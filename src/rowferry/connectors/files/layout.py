@@ -1,0 +1,157 @@
+"""How tables lie under a connection's folder: their folders' names, their parts, and what is never left.
+
+<basePath>/<table>/part-00000.parquet     the rows; a reader never sees half a file
+<basePath>/<table>/_schema.json           the columns with their neutral types, written last
+<basePath>/.rowferry/<streamId>/          a stream's journal and staging files, gone when it has ended
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from rowferry.config.connection import Connection
+from rowferry.errors import InvalidInput, Refused
+from rowferry.model.tables import TableName
+
+JOURNALS = ".rowferry"
+SCHEMA_FILE = "_schema.json"
+MAX_NAME_BYTES = 200
+
+_UNSAFE = re.compile(r'[\x00-\x1f\x7f/\\:*?"<>|\[\]=%]|\A[.~]|\A | \Z|\.\Z')
+_PART = re.compile(r"part-(\d+)\.(?:parquet|(?:csv|jsonl)(?:\.gz|\.zst)?)\Z")
+_DATA = re.compile(r"[^._].*\.(?:parquet|(csv|json|jsonl|ndjson)(?:\.gz|\.zst)?)\Z", re.IGNORECASE)
+_STREAM = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,199}\Z")
+
+
+def base_folder(connection: Connection) -> Path:
+    """The folder of a files connection, absolute and with its symbolic links resolved; it need not exist."""
+    if connection.spec.files is None:
+        raise InvalidInput(f"Connection {connection.name} leads to no folder: write its spec.files.basePath.")
+    return Path(connection.spec.files.base_path).expanduser().resolve()
+
+
+def journal_folder(base: Path, stream_id: str) -> Path:
+    """Where the stream keeps its journal; Refused when a symbolic link leads it out of `base`."""
+    if not _STREAM.match(stream_id):
+        raise InvalidInput(f"{stream_id!r} cannot be a stream's ID: it would not make a folder's name.")
+    return inside(base, Path(JOURNALS) / stream_id)
+
+
+def inside(base: Path, place: Path | str) -> Path:
+    """`base / place` with its symbolic links resolved; Refused when that is not below `base`."""
+    resolved = (base / place).resolve()
+    if resolved == base or not resolved.is_relative_to(base):
+        raise Refused(f"{base / place} leads out of {base}: remove that link, or choose another basePath.")
+    return resolved
+
+
+def safe_name(name: str) -> str:
+    """The name as a folder's name: what a file system or a reader's glob would trip over becomes %XX.
+
+    Names that need no change keep it, and two different names stay different unless they are too long or
+    differ only in case (`folder_names` sees to both).
+    """
+    return _UNSAFE.sub(lambda found: "".join(f"%{byte:02X}" for byte in found[0].encode()), name) or "%"
+
+
+@dataclass(frozen=True, slots=True)
+class FolderName:
+    """A table's folder, and why it is not called as the table is ("" where it is)."""
+
+    name: str
+    reason: str = ""
+
+
+def folder_names(tables: Sequence[TableName]) -> list[FolderName]:
+    """A folder for each table, the same ones for the same tables, and no two the same in any letter case."""
+    plain = [safe_name(table.name) for table in tables]
+    taken = _doubled(plain)
+    qualified = [
+        safe_name(str(table)) if name.casefold() in taken else name for table, name in zip(tables, plain, strict=True)
+    ]
+    still = _doubled(qualified)
+    return [
+        _named(table, name, first.casefold() in taken, name.casefold() in still)
+        for table, first, name in zip(tables, plain, qualified, strict=True)
+    ]
+
+
+def _named(table: TableName, name: str, shared: bool, hashed: bool) -> FolderName:
+    if hashed or len(name.encode()) > MAX_NAME_BYTES:
+        mark = hashlib.sha256(str(table).encode()).hexdigest()[:8]
+        name = f"{name.encode()[: MAX_NAME_BYTES - 9].decode(errors='ignore')}-{mark}"
+    if shared:
+        return FolderName(name, "another table has the same name, or one that differs in case only")
+    if name != table.name:
+        return FolderName(name, "the name is too long, or holds what a folder's name cannot")
+    return FolderName(name)
+
+
+def _doubled(names: Sequence[str]) -> set[str]:
+    counts: dict[str, int] = defaultdict(int)
+    for name in names:
+        counts[name.casefold()] += 1
+    return {name for name, count in counts.items() if count > 1}
+
+
+def part_name(number: int, suffix: str) -> str:
+    """The name of a table's part, such as part-00007.csv.gz."""
+    return f"part-{number:05d}.{suffix}"
+
+
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """What a table's folder holds: `own` files that a stream wrote, and `others` that hold data too."""
+
+    own: tuple[Path, ...] = ()
+    others: tuple[Path, ...] = ()
+    schema_file: Path | None = None
+
+    @property
+    def data(self) -> tuple[Path, ...]:
+        """Every file that holds rows."""
+        return self.own + self.others
+
+    @property
+    def removable(self) -> tuple[Path, ...]:
+        """What goes when the table is dropped or emptied."""
+        return self.own if self.schema_file is None else (*self.own, self.schema_file)
+
+    @property
+    def next_part(self) -> int:
+        """A number above that of every part."""
+        numbers = [int(found[1]) for path in self.own if (found := _PART.match(path.name))]
+        return max(numbers, default=-1) + 1
+
+
+def contents(folder: Path) -> Contents:
+    """What lies in `folder`, sorted by name; nothing when there is no such folder."""
+    own, others, schema_file = [], [], None
+    try:
+        with os.scandir(folder) as entries:
+            files = sorted((entry.name, entry.path) for entry in entries if entry.is_file())
+    except FileNotFoundError:
+        return Contents()
+    for name, path in files:
+        if _PART.match(name):
+            own.append(Path(path))
+        elif _DATA.match(name):
+            others.append(Path(path))
+        elif name == SCHEMA_FILE:
+            schema_file = Path(path)
+    return Contents(tuple(own), tuple(others), schema_file)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the names in `folder` durable."""
+    opened = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(opened)
+    finally:
+        os.close(opened)

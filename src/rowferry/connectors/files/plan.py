@@ -1,0 +1,268 @@
+"""What a folder will hold: names, types and policies, all before anything is written."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from rowferry.config.stream import FileFormat, FilesTarget, SchemaPolicy, WriteMode
+from rowferry.connectors.base import PlannedTable, TargetPlan
+from rowferry.connectors.files.encode import Layout
+from rowferry.connectors.files.encode_csv import check_dialect
+from rowferry.connectors.files.encode_parquet import WIDEST_DECIMAL, check_compression
+from rowferry.connectors.files.inspection import difference, holds_rows
+from rowferry.connectors.files.layout import Contents, FolderName, contents, folder_names, inside
+from rowferry.errors import MissingTable, Refused, TargetExists, TargetNotEmpty
+from rowferry.model import types as t
+from rowferry.model.findings import Finding, Severity
+from rowferry.model.tables import Column, NativeType, Table, TableName
+
+
+@dataclass(frozen=True, slots=True)
+class Policies:
+    """What to do about folders and rows that are there."""
+
+    schema: SchemaPolicy
+    write: WriteMode
+
+    @property
+    def replaces(self) -> bool:
+        """Whether files that are there go."""
+        return self.schema is SchemaPolicy.DROP_AND_RECREATE or self.write is WriteMode.TRUNCATE_AND_LOAD
+
+
+def check_options(spec: FilesTarget, policies: Policies) -> None:
+    """Refused for what no file can be written with."""
+    if policies.write is WriteMode.UPSERT:
+        raise Refused("writeMode upsert needs a database: choose append or truncate_and_load for files.")
+    if spec.file_format is FileFormat.CSV:
+        check_dialect(spec.format.csv.delimiter, spec.format.csv.quote)
+    if spec.file_format is FileFormat.PARQUET:
+        check_compression(spec.compression, spec.format.parquet.compression_level)
+
+
+def map_tables(tables: Sequence[Table], spec: FilesTarget) -> TargetPlan:
+    """The tables as folders, whatever lies there already."""
+    folders = folder_names([table.name for table in tables])
+    findings: list[Finding] = []
+    planned = []
+    for table, folder in zip(tables, folders, strict=True):
+        findings += _name_findings(table, folder)
+        findings += _structure_findings(table)
+        findings += _column_findings(table, spec)
+        columns = tuple(replace(column, native=_native(column, spec)) for column in table.columns)
+        target = replace(
+            table, name=TableName("", folder.name), columns=columns, indexes=(), foreign_keys=(), checks=()
+        )  # fmt: skip
+        planned.append(PlannedTable(table, target))
+    findings += _same_folder(planned)
+    return TargetPlan(tuple(planned), tuple(findings))
+
+
+def layout_of(table: PlannedTable, spec: FilesTarget) -> Layout:
+    """What the parts of the table hold."""
+    return Layout(str(table.target.name), table.target.columns, spec)
+
+
+def apply_policies(base: Path, plan: TargetPlan, spec: FilesTarget, policies: Policies) -> TargetPlan:
+    """The plan with `existing` filled in; refused when a policy forbids what is there."""
+    found = [_contents(base, table) for table in plan.tables]
+    pairs = list(zip(plan.tables, found, strict=True))
+    _SCHEMA_POLICIES[policies.schema](pairs, spec, policies)
+    if policies.write is WriteMode.FAIL_IF_NOT_EMPTY:
+        _check_empty(pairs, spec, policies)
+    kept = policies.schema is not SchemaPolicy.DROP_AND_RECREATE
+    tables = tuple(replace(table, existing=kept and bool(held.data)) for table, held in pairs)
+    left = tuple(_left(table, held) for table, held in pairs if policies.replaces and held.others)
+    return replace(plan, tables=tables, findings=plan.findings + left)
+
+
+Pairs = Sequence[tuple[PlannedTable, Contents]]
+
+
+def _contents(base: Path, table: PlannedTable) -> Contents:
+    folder = inside(base, table.target.name.name)
+    if folder.exists() and not folder.is_dir():
+        raise Refused(
+            f"{folder} is a file, but the table's folder would go there: move it, or choose another basePath."
+        )
+    return contents(folder)
+
+
+def _fail_if_exists(pairs: Pairs, spec: FilesTarget, policies: Policies) -> None:
+    there = [str(table.target.name) for table, held in pairs if held.data]
+    if there:
+        raise TargetExists(
+            f"schemaPolicy fail_if_exists: {_folders(there)} already. Choose another schemaPolicy or basePath."
+        )
+
+
+def _validate_existing(pairs: Pairs, spec: FilesTarget, policies: Policies) -> None:
+    missing = [str(table.target.name) for table, held in pairs if not held.data]
+    if missing:
+        raise MissingTable(
+            f"schemaPolicy validate_existing: there are no data files in {', '.join(missing)}. "
+            "Choose create_missing_only to have them made."
+        )
+    _check_same(pairs, spec)
+
+
+def _create_missing_only(pairs: Pairs, spec: FilesTarget, policies: Policies) -> None:
+    if not policies.replaces:
+        _check_same(pairs, spec)
+
+
+def _drop_and_recreate(pairs: Pairs, spec: FilesTarget, policies: Policies) -> None:
+    """Nothing is in its way."""
+
+
+_SCHEMA_POLICIES: dict[SchemaPolicy, Callable[[Pairs, FilesTarget, Policies], None]] = {
+    SchemaPolicy.FAIL_IF_EXISTS: _fail_if_exists,
+    SchemaPolicy.VALIDATE_EXISTING: _validate_existing,
+    SchemaPolicy.CREATE_MISSING_ONLY: _create_missing_only,
+    SchemaPolicy.DROP_AND_RECREATE: _drop_and_recreate,
+}
+
+
+def _check_same(pairs: Pairs, spec: FilesTarget) -> None:
+    unlike = [
+        f"{table.target.name} ({how})"
+        for table, held in pairs
+        if held.data and (how := difference(held, layout_of(table, spec)))
+    ]
+    if unlike:
+        raise Refused(
+            f"The files that are there do not fit the tables: {'; '.join(unlike)}. "
+            "Choose schemaPolicy drop_and_recreate or another basePath."
+        )
+
+
+def _check_empty(pairs: Pairs, spec: FilesTarget, policies: Policies) -> None:
+    dropped = policies.schema is SchemaPolicy.DROP_AND_RECREATE
+    full = [
+        str(table.target.name)
+        for table, held in pairs
+        if any(holds_rows(path, spec.format.csv) for path in (held.others if dropped else held.data))
+    ]
+    if full:
+        raise TargetNotEmpty(
+            f"writeMode fail_if_not_empty: {_folders(full)} already. Choose append or truncate_and_load."
+        )
+
+
+def _folders(names: Sequence[str]) -> str:
+    return f"folder {names[0]} holds data" if len(names) == 1 else f"folders {', '.join(names)} hold data"
+
+
+def _left(table: PlannedTable, held: Contents) -> Finding:
+    names = ", ".join(path.name for path in held.others[:5])
+    more = f" and {len(held.others) - 5} more" if len(held.others) > 5 else ""
+    return Finding(
+        Severity.WARNING,
+        str(table.source.name),
+        f"Folder {table.target.name} keeps {names}{more}: only files that Rowferry wrote are removed.",
+    )
+
+
+def _name_findings(table: Table, folder: FolderName) -> list[Finding]:
+    if not folder.reason:
+        return []
+    message = f"The table goes to folder {folder.name}: {folder.reason}."
+    return [Finding(Severity.INFO, str(table.name), message)]
+
+
+def _same_folder(planned: Sequence[PlannedTable]) -> list[Finding]:
+    seen: set[str] = set()
+    findings = []
+    for table in planned:
+        name = str(table.target.name)
+        if name.casefold() in seen:
+            message = f"Two tables would be written to folder {name}: leave one out, or read it by a query."
+            findings.append(Finding(Severity.ERROR, str(table.source.name), message))
+        seen.add(name.casefold())
+    return findings
+
+
+def _structure_findings(table: Table) -> list[Finding]:
+    if not table.columns:
+        message = "The table has no columns, and a file needs at least one: leave the table out."
+        return [Finding(Severity.ERROR, str(table.name), message)]
+    parts = {"indexes": table.indexes, "foreign keys": table.foreign_keys, "checks": table.checks}
+    left = [word for word, part in parts.items() if part]
+    if not left:
+        return []
+    return [Finding(Severity.WARNING, str(table.name), f"Files hold rows only: {' and '.join(left)} are left out.")]
+
+
+def _column_findings(table: Table, spec: FilesTarget) -> list[Finding]:
+    findings = []
+    for column in table.columns:
+        for severity, holds, message in _COLUMN_RULES:
+            if holds(column.type, spec):
+                text = message.format(declared=column.native.declared, unit=spec.format.parquet.timestamp_unit)
+                findings.append(Finding(severity, str(table.name), text, column.name))
+    return findings
+
+
+def _wide(neutral: t.NeutralType, spec: FilesTarget) -> bool:
+    parquet = spec.file_format is FileFormat.PARQUET
+    return parquet and isinstance(neutral, t.Decimal) and neutral.precision > WIDEST_DECIMAL
+
+
+def _cut(neutral: t.NeutralType, spec: FilesTarget) -> bool:
+    coarse = spec.file_format is FileFormat.PARQUET and spec.format.parquet.timestamp_unit == "ms"
+    return coarse and isinstance(neutral, t.DateTime | t.Instant) and neutral.precision > 3
+
+
+_COLUMN_RULES: tuple[tuple[Severity, Callable[[t.NeutralType, FilesTarget], bool], str], ...] = (
+    (
+        Severity.ERROR,
+        lambda neutral, _: isinstance(neutral, t.Unknown),
+        "No rule carries type {declared} exactly: leave the column out by selectedColumns, or cast it in a query.",
+    ),
+    (Severity.INFO, _wide, "Type {declared} is written as text: readers of Parquet hold 38 digits at the most."),
+    (Severity.WARNING, _cut, "timestampUnit {unit} cuts microseconds off: choose us to keep them."),
+)
+
+
+_PARQUET: dict[type, Callable[[Any], str]] = {
+    t.Boolean: lambda _: "BOOLEAN",
+    t.Integer: lambda n: f"INT({32 if n.bits == 24 else n.bits}, {'signed' if n.signed else 'unsigned'})",
+    t.Year: lambda _: "INT(16, signed)",
+    t.Decimal: lambda n: "STRING" if n.precision > WIDEST_DECIMAL else f"DECIMAL({n.precision}, {n.scale})",
+    t.Float: lambda n: "FLOAT" if n.bits == 32 else "DOUBLE",
+    t.Binary: lambda _: "BYTE_ARRAY",
+    t.Geometry: lambda _: "BYTE_ARRAY",
+    t.Date: lambda _: "DATE",
+    t.Time: lambda _: "TIME",
+    t.DateTime: lambda _: "TIMESTAMP",
+    t.Instant: lambda _: "TIMESTAMP (UTC)",
+    t.Duration: lambda _: "INT64",
+    t.Json: lambda _: "JSON",
+    t.Uuid: lambda _: "UUID",
+}
+
+_JSON: dict[type, Callable[[Any], str]] = {
+    t.Boolean: lambda _: "boolean",
+    t.Integer: lambda _: "number",
+    t.Year: lambda _: "number",
+    t.Decimal: lambda _: "number",
+    t.Number: lambda _: "number",
+    t.Float: lambda _: "number",
+    t.Json: lambda _: "any",
+}
+
+_NATIVES: dict[FileFormat, tuple[dict[type, Callable[[Any], str]], str]] = {
+    FileFormat.PARQUET: (_PARQUET, "STRING"),
+    FileFormat.JSONL: (_JSON, "string"),
+    FileFormat.CSV: ({}, "text"),
+}
+
+
+def _native(column: Column, spec: FilesTarget) -> NativeType:
+    words, otherwise = _NATIVES[spec.file_format]
+    word = words.get(type(column.type))
+    declared = word(column.type) if word else otherwise
+    return NativeType(declared.partition("(")[0].strip().lower(), declared)

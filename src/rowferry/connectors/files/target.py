@@ -1,0 +1,157 @@
+"""A folder as a target. The journal's line is the commit; a rename makes it visible."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from threading import Event
+
+import pyarrow as pa
+
+from rowferry.config.stream import FilesTarget
+from rowferry.connectors.base import Journal, PlannedTable, Target, TargetPlan, TargetRequest
+from rowferry.connectors.files.failures import writing
+from rowferry.connectors.files.inspection import schema_document
+from rowferry.connectors.files.journal import JournalFile, Record, Written
+from rowferry.connectors.files.layout import (
+    SCHEMA_FILE,
+    base_folder,
+    inside,
+    journal_folder,
+    sync_folder,
+)
+from rowferry.connectors.files.plan import Policies, apply_policies, check_options, layout_of, map_tables
+from rowferry.connectors.files.prepare import ASIDE, prepare, undo
+from rowferry.connectors.files.write import ChunkWriter, Staging, settle
+from rowferry.errors import InvalidInput, WriteFailed
+from rowferry.model.chunks import Chunk, Committed
+from rowferry.model.findings import Finding, Severity
+from rowferry.model.tables import Table
+
+
+def open_target(request: TargetRequest) -> Target:
+    """The folder that the request's connection leads to, for the request's stream."""
+    if request.spec.files is None:
+        raise InvalidInput("The target's connection is a folder: write its options under target.spec.files.")
+    return FilesTargetFolder(request, request.spec.files)
+
+
+class FilesTargetFolder:
+    """Writes tables as folders of files."""
+
+    def __init__(self, request: TargetRequest, spec: FilesTarget) -> None:
+        self._spec = spec
+        self._policies = Policies(request.schema_policy, request.write_mode)
+        self._base = base_folder(request.connection)
+        self._folder = journal_folder(self._base, request.stream_id)
+        self._journal = JournalFile(self._folder)
+        self._staging = Staging(self._folder)
+        self._stop = Event()
+        self._writer = ChunkWriter(self._base, self._journal, self._staging, self._stop)
+
+    def journal(self) -> Journal | None:
+        """What was done; after it every chunk that is told as committed is in its place."""
+        record = self._recovered()
+        if record is None or record.fingerprints is None:
+            return None
+        return Journal(
+            dict(record.fingerprints),
+            {table: tuple(chunks) for table, chunks in record.chunks.items()},
+            tuple(written.committed for written in record.written.values()),
+        )
+
+    def plan(self, tables: Sequence[Table], dialect: str, prepared: bool) -> TargetPlan:
+        """Folders for tables."""
+        check_options(self._spec, self._policies)
+        plan = map_tables(tables, self._spec)
+        if prepared:
+            record = self._journal.load()
+            existing = record.existing if record else frozenset()
+            return replace(
+                plan, tables=tuple(replace(t, existing=str(t.target.name) in existing) for t in plan.tables)
+            )  # fmt: skip
+        return apply_policies(self._base, plan, self._spec, self._policies)
+
+    def prepare(self, plan: TargetPlan, fingerprints: Mapping[str, str]) -> None:
+        """Make the folders, and move away what the policies say goes."""
+        record = self._recovered()
+        if record is None or not record.prepared:
+            prepare(self._base, self._journal, plan, fingerprints, self._policies)
+
+    def begin(self, table: PlannedTable, chunks: Sequence[Chunk]) -> None:
+        """Put the chunks down."""
+        self._journal.begun(str(table.target.name), chunks)
+
+    def write(self, table: PlannedTable, chunk: Chunk, batches: Iterator[pa.RecordBatch]) -> Committed:
+        """One chunk, one file."""
+        name = str(table.target.name)
+        record = self._journal.load()
+        if record is None or name not in record.offsets:
+            raise WriteFailed(f"Folder {name} was not prepared by this stream: start a new one.")
+        part = record.offsets[name] + chunk.number
+        return self._writer.write(layout_of(table, self._spec), name, part, chunk, batches).committed
+
+    def finish_table(self, table: PlannedTable) -> list[Finding]:
+        """Write the table's _schema.json, and report parts that somebody has taken away meanwhile."""
+        name = str(table.target.name)
+        document = schema_document(table.target.columns, table.target.primary_key, self._spec)
+        self._write_schema(name, json.dumps(document, ensure_ascii=False, indent=2) + "\n")
+        return [
+            Finding(Severity.WARNING, str(table.source.name), f"File {written.final} is no longer as it was written.")
+            for written in self._written(name)
+            if written.final is not None and not _holds(self._base / written.final, written.stored)
+        ]
+
+    def finish(self, tables: Sequence[PlannedTable]) -> list[Finding]:
+        """Files have no foreign keys."""
+        return []
+
+    def forget(self) -> None:
+        """Settle what the journal promises, then remove it."""
+        self._recovered()
+        self._staging.close()
+        self._journal.remove()
+
+    def close(self) -> None:
+        """Tell writes that are under way to end."""
+        self._stop.set()
+        self._staging.close()
+
+    def _recovered(self) -> Record | None:
+        record = self._journal.load()
+        if record is None:
+            return None
+        if not record.prepared:
+            undo(self._base, self._journal, record)
+            return None
+        settle(self._base, record.written.values())
+        shutil.rmtree(self._folder / ASIDE, ignore_errors=True)
+        self._staging.sweep()
+        return record
+
+    def _written(self, name: str) -> list[Written]:
+        record = self._journal.load()
+        return [written for (table, _), written in record.written.items() if table == name] if record else []
+
+    def _write_schema(self, name: str, text: str) -> None:
+        folder = inside(self._base, name)
+        final = folder / SCHEMA_FILE
+        staged = self._staging.folder() / f"{name}.json"
+        with writing(final):
+            with staged.open("w", encoding="utf-8") as opened:
+                opened.write(text)
+                opened.flush()
+                os.fsync(opened.fileno())
+            staged.rename(final)
+            sync_folder(folder)
+
+
+def _holds(path: Path, size: int) -> bool:
+    try:
+        return path.stat().st_size == size
+    except FileNotFoundError:
+        return False

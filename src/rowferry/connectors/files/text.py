@@ -1,0 +1,167 @@
+"""Columns as text, whole arrays at a time: the forms that CSV and JSON Lines share.
+
+| neutral type | text |
+|---|---|
+| Boolean | true, false |
+| Integer, Year | digits |
+| Decimal | plain digits, never an exponent |
+| Float | the shortest digits that read back to the same bits; nan, inf, -inf |
+| Date, Time | 2024-02-29, 23:59:59.000000 |
+| DateTime, Instant | 2024-02-29T23:59:59.000000, and the same with Z |
+| Duration | -838:59:59.000000 |
+| Binary, Geometry | \\x and two hex digits a byte |
+| Uuid | 8-4-4-4-12 hex digits |
+| all others | the text in which they cross |
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from rowferry.model import types as t
+
+SLICE_BYTES = 8 * 1024 * 1024
+LARGE_BYTES = 128 * 1024 * 1024
+"""From this size on a single row's texts need 64-bit offsets."""
+
+_LOWEST_EXPONENT = 6
+_HOUR, _MINUTE, _SECOND = 3_600_000_000, 60_000_000, 1_000_000
+
+
+class Unwritable(ValueError):
+    """A column holds a value that has no text form."""
+
+
+def slices(batch: pa.RecordBatch, size: int = SLICE_BYTES) -> Iterator[pa.RecordBatch]:
+    """The batch in pieces of about `size` bytes at the most, or of one row."""
+    if batch.num_rows <= 1 or batch.nbytes <= size:
+        if batch.num_rows:
+            yield batch
+        return
+    half = batch.num_rows // 2
+    yield from slices(batch.slice(0, half), size)
+    yield from slices(batch.slice(half), size)
+
+
+def _cast(array: pa.Array) -> pa.Array:
+    return array.cast(pa.string())
+
+
+def _decimal(array: pa.Array) -> pa.Array:
+    text = _cast(array)
+    scale = array.type.scale
+    if scale <= _LOWEST_EXPONENT or not pc.any(pc.match_substring(text, "E")).as_py():
+        return text
+    whole = pa.decimal128(38, 0) if pa.types.is_decimal128(array.type) else pa.decimal256(76, 0)
+    signed = _cast(array.view(whole))
+    digits = pc.utf8_lpad(pc.utf8_ltrim(signed, "-"), scale + 1, "0")
+    sign = pc.if_else(pc.starts_with(signed, "-"), "-", "")
+    before = pc.utf8_slice_codeunits(digits, 0, -scale)
+    after = pc.utf8_slice_codeunits(digits, -scale)
+    return pc.binary_join_element_wise(sign, before, ".", after, "")
+
+
+def _day(array: pa.Array) -> pa.Array:
+    text = _cast(array)
+    if pc.any(pc.starts_with(text, "<")).as_py():
+        raise Unwritable("a year beyond 32767, which has no text form here")
+    return text
+
+
+def _moment(array: pa.Array) -> pa.Array:
+    return pc.replace_substring(_day(array), " ", "T", max_replacements=1)
+
+
+def _two(numbers: pa.Array) -> pa.Array:
+    return pc.utf8_lpad(_cast(numbers), 2, "0")
+
+
+def _duration(array: pa.Array) -> pa.Array:
+    signed = array.cast(pa.int64())
+    rest = pc.abs(signed)
+    hours = pc.divide(rest, _HOUR)
+    rest = pc.subtract(rest, pc.multiply(hours, _HOUR))
+    minutes = pc.divide(rest, _MINUTE)
+    rest = pc.subtract(rest, pc.multiply(minutes, _MINUTE))
+    seconds = pc.divide(rest, _SECOND)
+    micros = pc.subtract(rest, pc.multiply(seconds, _SECOND))
+    sign = pc.if_else(pc.less(signed, 0), "-", "")
+    fraction = pc.utf8_lpad(_cast(micros), 6, "0")
+    return pc.binary_join_element_wise(
+        sign, _two(hours), ":", _two(minutes), ":", _two(seconds), ".", fraction, ""
+    )  # fmt: skip
+
+
+def _hex(array: pa.Array) -> pa.Array:
+    """Two digits a byte: the values lie end to end in one buffer, which is written in hex as a whole."""
+    values = array.cast(pa.large_binary())
+    count = len(values)
+    if not count:
+        return pa.array([], pa.large_string())
+    _, offsets, data = values.buffers()
+    bounds = pa.Array.from_buffers(pa.int64(), count + 1, [None, offsets], offset=values.offset)
+    start, stop = bounds[0].as_py(), bounds[count].as_py()
+    digits = memoryview(data)[start:stop].hex().encode() if stop > start else b""
+    moved = pc.multiply(pc.subtract(bounds, start), 2)
+    text = pa.Array.from_buffers(pa.large_string(), count, [None, moved.buffers()[1], pa.py_buffer(digits)])
+    return pc.if_else(values.is_valid(), text, pa.scalar(None, pa.large_string())) if values.null_count else text
+
+
+def _bytes(array: pa.Array) -> pa.Array:
+    mark, nothing = (pa.scalar(word, pa.large_string()) for word in ("\\x", ""))
+    return pc.binary_join_element_wise(mark, _hex(array), nothing)
+
+
+def _uuid(array: pa.Array) -> pa.Array:
+    digits = _hex(array).cast(pa.string())
+    bounds = ((0, 8), (8, 12), (12, 16), (16, 20), (20, 32))
+    return pc.binary_join_element_wise(*(pc.utf8_slice_codeunits(digits, low, high) for low, high in bounds), "-")
+
+
+def _as_is(array: pa.Array) -> pa.Array:
+    return array
+
+
+_TEXTS: dict[type, Callable[[pa.Array], pa.Array]] = {
+    t.Boolean: _cast,
+    t.Integer: _cast,
+    t.Year: _cast,
+    t.Decimal: _decimal,
+    t.Float: _cast,
+    t.Date: _day,
+    t.Time: _cast,
+    t.DateTime: _moment,
+    t.Instant: _moment,
+    t.Duration: _duration,
+    t.Binary: _bytes,
+    t.Geometry: _bytes,
+    t.Uuid: _uuid,
+}
+
+WORDLESS = frozenset(_TEXTS)
+"""The kinds whose text holds nothing but ASCII letters, digits and the signs + - . : and backslash."""
+
+
+def texts(array: pa.Array, neutral: t.NeutralType, form: pa.DataType) -> pa.Array:
+    """The array's values as strings of Arrow type `form` (string or large_string); NULL stays NULL.
+
+    Raises Unwritable, with the reason, for a value that has no text.
+    """
+    return _TEXTS.get(type(neutral), _as_is)(array).cast(form)
+
+
+def form_of(piece: pa.RecordBatch) -> pa.DataType:
+    """The string type in which the texts of `piece` have room."""
+    return pa.large_string() if piece.nbytes > LARGE_BYTES else pa.string()
+
+
+def bytes_of(lines: pa.Array) -> pa.Buffer:
+    """The strings end to end, without a copy. There is no NULL among them."""
+    _, offsets, data = lines.buffers()
+    wide = pa.int64() if pa.types.is_large_string(lines.type) else pa.int32()
+    bounds = pa.Array.from_buffers(wide, len(lines) + 1, [None, offsets], offset=lines.offset)
+    start, stop = bounds[0].as_py(), bounds[len(lines)].as_py()
+    return data.slice(start, stop - start)
