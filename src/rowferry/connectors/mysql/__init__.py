@@ -1,0 +1,26 @@
+"""MySQL and MariaDB."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rowferry.connectors.base import Capabilities, Connector, Server, Source, SourceRequest
+from rowferry.connectors.mysql.server import MySqlServer
+
+if TYPE_CHECKING:
+    from rowferry.config.connection import Connection
+
+
+def _open_server(connection: Connection) -> Server:
+    return MySqlServer(connection)
+
+
+def _open_source(request: SourceRequest) -> Source:
+    from rowferry.connectors.mysql.source import MySqlSource  # noqa: PLC0415 - a browsing process never reads rows
+
+    return MySqlSource(request)
+
+
+CONNECTOR = Connector(
+    name="mysql", capabilities=Capabilities(target=False), open_server=_open_server, open_source=_open_source
+)

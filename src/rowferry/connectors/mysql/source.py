@@ -1,0 +1,123 @@
+"""MySQL or MariaDB as a source of rows."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Generator, Sequence
+
+import pyarrow as pa
+import pymysql
+from pymysql.connections import Connection as Session
+
+from rowferry.connectors.base import ChunkSize, SourceRequest, TableRequest
+from rowferry.connectors.mysql import catalog
+from rowferry.connectors.mysql.chunks import split
+from rowferry.connectors.mysql.connect import Access
+from rowferry.connectors.mysql.failures import failed
+from rowferry.connectors.mysql.read import Running, read_chunk
+from rowferry.errors import InvalidInput, MissingTable, SourceChanged
+from rowferry.model.chunks import Chunk
+from rowferry.model.tables import Selection, Table, TableName
+
+
+class MySqlSource:
+    """Every call and every read has a session of its own, so that threads never meet."""
+
+    def __init__(self, request: SourceRequest) -> None:
+        self._access = Access(request.connection)
+        self._database = request.database or self._access.database
+        self._running = Running()
+        if request.schema and request.schema != self._database:
+            raise InvalidInput("A MySQL database has no schemas: leave source.connections.schema out.")
+
+    @property
+    def dialect(self) -> str:
+        """Both servers write their SQL in this one."""
+        return "mysql"
+
+    def tables(self, requests: Sequence[TableRequest]) -> list[Table]:
+        """The requested tables in the order of the requests; every base table when there are none."""
+        with self._access.session(self._database) as session:
+            if not requests:
+                return catalog.describe(session, self._needed_database())
+            found = self._described(session, [request for request in requests if request.query is None])
+            tables = [
+                self._found(request, found) if request.query is None
+                else catalog.describe_query(session, TableName(self._needed_database(), request.name), request.query)
+                for request in requests
+            ]  # fmt: skip
+        return [_selected(table, request.selection) for table, request in zip(tables, requests, strict=True)]
+
+    def chunks(self, table: Table, size: ChunkSize) -> list[Chunk]:
+        """By the table's key; a table without one, a query, and a selection in an order are one chunk."""
+        if not table.key or table.query is not None or table.selection.ordered:
+            return [Chunk(table.name, 0)]
+        with self._access.session() as session:
+            try:
+                live = catalog.live_columns(session, table.name)
+                if not live.keys() >= set(table.key):
+                    raise SourceChanged(f"{table.name} has lost its key: start a new stream, which plans anew.")
+                return split(session, table, [live[name] for name in table.key], size)
+            except pymysql.Error as error:
+                raise failed(error, str(table.name)) from error
+
+    def read(self, table: Table, chunk: Chunk) -> Generator[pa.RecordBatch, None, None]:
+        """The chunk's rows as they are committed at the moment its statement begins."""
+        return read_chunk(self._access, self._running, table, chunk)
+
+    def close(self) -> None:
+        """End the reads that are under way."""
+        self._running.close()
+        self._access.close()
+
+    def _needed_database(self) -> str:
+        if not self._database:
+            raise InvalidInput("No database is named: set source.connections.database, or one in the connection.")
+        return self._database
+
+    def _described(self, session: Session, requests: Sequence[TableRequest]) -> dict[TableName, Table]:
+        wanted: dict[str, set[str]] = defaultdict(set)
+        for request in requests:
+            for name in self._readings(request.name):
+                wanted[name.schema].add(name.name)
+        described = (catalog.describe(session, database, names) for database, names in wanted.items())
+        found = {table.name: table for tables in described for table in tables}
+        missing = [one.name for one in requests if not any(name in found for name in self._readings(one.name))]
+        if missing:
+            where = f"in the database {self._database}" if self._database else "at the source"
+            raise MissingTable(f"There is no table {', '.join(sorted(set(missing)))} {where}.")
+        return found
+
+    def _readings(self, written: str) -> list[TableName]:
+        """What "a.b" may mean: a table of that name, or the table b of the database a."""
+        names = [TableName(self._database, written)] if self._database else []
+        database, point, name = written.partition(".")
+        if point and database and name:
+            names.append(TableName(database, name))
+        if not names:
+            self._needed_database()
+        return names
+
+    def _found(self, request: TableRequest, found: dict[TableName, Table]) -> Table:
+        return next(found[name] for name in self._readings(request.name) if name in found)
+
+
+def _selected(table: Table, selection: Selection) -> Table:
+    """The part of the table that is wanted; InvalidInput for a column that is not there."""
+    there = set(table.column_names())
+    named = {
+        "selects": selection.columns,
+        "filters": tuple(one.column for one in selection.filters),
+        "sorts by": tuple(one.column for one in selection.sorts),
+    }
+    for verb, columns in named.items():
+        for column in columns:
+            if column not in there:
+                raise InvalidInput(
+                    f"The selection of {table.name} {verb} {column}, which is no column: there are {_listed(table)}."
+                )
+    return table.with_selection(selection)
+
+
+def _listed(table: Table) -> str:
+    return ", ".join(table.column_names())
