@@ -50,6 +50,11 @@ class LocalWorker:
         """Whether the process runs."""
         return self._process.poll() is None
 
+    @property
+    def returncode(self) -> int | None:
+        """How the process ended, None while it runs."""
+        return self._process.poll()
+
     def send(self, message: Down) -> None:
         """Say something to the worker; WorkerLost when it no longer listens."""
         with self._sending:

@@ -1,0 +1,75 @@
+"""A dry run: everything a start would do, before anything is written."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack, closing
+from typing import Any
+
+from rowferry.connectors.base import PlannedTable
+from rowferry.errors import ConnectionFailed, InvalidInput, RowferryError
+from rowferry.model.findings import Finding
+from rowferry.pipeline.job import Job
+from rowferry.pipeline.plan import Plan, make_plan, open_sources, open_target
+
+
+def finding_document(finding: Finding) -> dict[str, Any]:
+    """A finding as clients see it."""
+    return {
+        "severity": finding.severity.value,
+        "table": finding.table,
+        "column": finding.column,
+        "item": finding.item,
+        "message": finding.message,
+    }
+
+
+def validate(job: Job) -> dict[str, Any]:
+    """Plan the job: {"ok", "tables", "findings"}. What would refuse the stream is a finding of severity error.
+
+    ConnectionFailed when an end cannot be reached.
+    """
+    with ExitStack() as stack:
+        sources = [stack.enter_context(closing(source)) for source in open_sources(job)]
+        target = stack.enter_context(closing(open_target(job)))
+        try:
+            plan = make_plan(job, sources, target, prepared=False)
+        except (ConnectionFailed, InvalidInput):
+            raise
+        except RowferryError as error:
+            refusal = {"severity": "error", "table": "", "column": None, "item": None, "message": error.message}
+            return {"ok": False, "tables": [], "findings": [refusal]}
+    return _document(plan)
+
+
+def _document(plan: Plan) -> dict[str, Any]:
+    findings = [finding_document(finding) for finding in plan.findings]
+    return {
+        "ok": all(finding["severity"] != "error" for finding in findings),
+        "tables": [_table(table) for table in plan.tables],
+        "findings": findings,
+    }
+
+
+def _table(table: PlannedTable) -> dict[str, Any]:
+    source, target = table.source, table.target
+    return {
+        "name": target.name.name,
+        "source": str(source.name),
+        "target": str(target.name),
+        "exists": table.existing,
+        "estimatedRows": source.estimated_rows,
+        "estimatedSizeBytes": source.estimated_bytes,
+        "primaryKey": list(target.primary_key),
+        "columns": [
+            {
+                "name": new.name,
+                "sourceName": old.name,
+                "sourceType": old.native.declared,
+                "targetType": new.native.declared,
+                "nullable": new.nullable,
+            }
+            for old, new in zip(source.columns, target.columns, strict=True)
+        ],
+        "indexes": [index.name for index in target.indexes],
+        "foreignKeys": [key.name for key in target.foreign_keys],
+    }
