@@ -15,19 +15,19 @@ from rowferry.connectors.base import (
 
 
 def _open_server(connection: Connection) -> Server:
-    from rowferry.connectors.postgres.server import open_server
+    from rowferry.connectors.postgres.server import open_server  # noqa: PLC0415 - each role when it is first wanted
 
     return open_server(connection)
 
 
 def _open_source(request: SourceRequest) -> Source:
-    from rowferry.connectors.postgres.read import open_source
+    from rowferry.connectors.postgres.source import open_source  # noqa: PLC0415 - each role when it is first wanted
 
     return open_source(request)
 
 
 def _open_target(request: TargetRequest) -> Target:
-    from rowferry.connectors.postgres.target import open_target
+    from rowferry.connectors.postgres.target import open_target  # noqa: PLC0415 - each role when it is first wanted
 
     return open_target(request)
 

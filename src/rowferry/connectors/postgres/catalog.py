@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import psycopg
 
+from rowferry.connectors.postgres.chunks import BLOCK_RANGES_SINCE, Storage
 from rowferry.connectors.postgres.connect import translate
 from rowferry.connectors.postgres.defaults import classify, is_next_value
 from rowferry.connectors.postgres.natives import Natives, load_natives
@@ -91,6 +92,20 @@ WHERE a.attrelid = ANY(%(oids)s::oid[]) AND a.attnum > 0 AND NOT a.attisdropped
 ORDER BY a.attrelid, a.attnum
 """
 
+STORAGE = """
+SELECT c.oid::int8, c.relkind = 'p',
+       CASE WHEN c.relkind = 'r' AND (c.relam = 0 OR EXISTS (
+           SELECT FROM pg_am WHERE pg_am.oid = c.relam AND pg_am.amname = 'heap'
+       )) THEN pg_relation_size(c.oid) / current_setting('block_size')::int ELSE 0 END
+FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE n.nspname = %s AND c.relname = %s AND c.relkind IN ('r', 'p')
+"""
+
+DECLARED = """
+SELECT attname::text, format_type(atttypid, atttypmod)
+FROM pg_attribute WHERE attrelid = %s AND attnum > 0 AND NOT attisdropped
+"""
+
 
 class _Relation(NamedTuple):
     oid: int
@@ -154,6 +169,18 @@ def describe(
             return _described(connection, [_Relation(*row) for row in connection.execute(RELATIONS, wanted)])
     except psycopg.Error as error:
         raise translate(error, "reading the structure of tables", ReadFailed) from error
+
+
+def storage(connection: Session, table: TableName) -> tuple[Storage | None, dict[str, str]]:
+    """How a table lies on disk (None: it is not there), and its columns' types as they are declared now."""
+    with _public_names(connection):
+        found = connection.execute(STORAGE, (table.schema, table.name)).fetchone()
+        if found is None:
+            return None, {}
+        oid, partitioned, blocks = found
+        ranges = connection.info.server_version >= BLOCK_RANGES_SINCE
+        declared: dict[str, str] = dict(connection.execute(DECLARED, (oid,)).fetchall())
+    return Storage(partitioned, blocks if ranges else 0), declared
 
 
 def query_columns(connection: Session, query: str) -> tuple[Column, ...]:

@@ -13,6 +13,7 @@ from typing import Any
 
 import psycopg
 from psycopg.conninfo import make_conninfo
+from psycopg.sql import SQL, Literal
 
 from rowferry.config.connection import Connection, DatabaseSpec, SslMode
 from rowferry.errors import (
@@ -24,6 +25,7 @@ from rowferry.errors import (
     MissingTable,
     ReadFailed,
     RowferryError,
+    SourceChanged,
     TargetFull,
     WriteFailed,
 )
@@ -41,6 +43,9 @@ SETTINGS = {
     "idle_in_transaction_session_timeout": "0",
 }
 """What every session of ours is set to, so that no default of server, database or role changes a value's text."""
+
+READING = {"row_security": "off", "default_transaction_read_only": "on"}
+"""A policy that would hide rows is an error; nothing is written, whatever a query may call."""
 
 CONNECT_TIMEOUT = 10
 """Seconds that a server may take to answer at all."""
@@ -74,6 +79,19 @@ def conninfo(connection: Connection, database: str | None) -> str:
     It holds the password: never show it. PEM text stands in memory files until this process ends.
     """
     return make_conninfo("", **_parameters(connection, database, _lasting_file))
+
+
+def reading(schema: str | None) -> SQL:
+    """The statement that makes a session one for reading; names without a schema are looked up in `schema` first."""
+    wanted = dict(READING)
+    if schema:
+        quoted = schema.replace('"', '""')
+        wanted["search_path"] = f'"{quoted}", public'
+    calls = [
+        SQL("set_config({}, {}, false)").format(Literal(name), Literal(value)).as_string()
+        for name, value in wanted.items()
+    ]
+    return SQL(f"SELECT {', '.join(calls)}")
 
 
 def database_name(connection: Connection, database: str | None) -> str:
@@ -216,6 +234,9 @@ _BY_TEXT: tuple[tuple[str, type[RowferryError], str], ...] = (
 )
 """The same for errors that have no SQLSTATE: libpq's own, and all that end an attempt to connect."""
 
+_GONE = frozenset({"42P01", "42703", "3F000"})
+"""States that say that a table, a column or a schema is no longer there."""
+
 _SPEAKING_CLASSES = frozenset({"0A", "25", "42", "53", "54", "55", "57", "58"})
 """Classes of SQLSTATE whose primary message names things, never values of a row."""
 
@@ -240,6 +261,12 @@ def translate(error: Exception, doing: str, otherwise: type[RowferryError] = Row
     if issubclass(kind, WriteFailed) and otherwise is ReadFailed:
         kind = ReadFailed
     return kind(f"{meaning[0].upper()}{meaning[1:]}, while {doing}{f' ({said})' if said else ''}.")
+
+
+def read_error(error: Exception, doing: str) -> RowferryError:
+    """The same for reading: SourceChanged where a table or column is gone, else ReadFailed when no other fits."""
+    found = translate(error, doing, ReadFailed)
+    return SourceChanged(found.message) if sqlstate(error) in _GONE else found
 
 
 def _by_state(state: str) -> tuple[_Kind, str]:

@@ -22,7 +22,7 @@ def bare_query(query: str) -> str:
 def relation(table: Table, partitioned: bool) -> Composable:
     """What stands after FROM; a plain table without the tables that inherit from it, which are read as themselves."""
     if table.query is not None:
-        return SQL("({}\n) AS t").format(_verbatim(bare_query(table.query)))
+        return SQL("({}\n) AS t").format(SQL(bare_query(table.query)))
     only = SQL("") if partitioned else SQL("ONLY ")
     return SQL("{}{} AS t").format(only, Identifier(table.name.schema, table.name.name))
 
@@ -78,21 +78,6 @@ def _by_block(_: Sequence[str], sign: str, bound: Key) -> Composable:
 
 def _value(text: str) -> Composable:
     return Literal(text)
-
-
-def _verbatim(query: str) -> Composable:
-    """The person's own query, as it was written."""
-    return _Written(query)
-
-
-class _Written(Composable):
-    """SQL that somebody else wrote, taken to the letter."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__(text)
-
-    def as_bytes(self, context: object = None) -> bytes:
-        return str(self._obj).encode()
 
 
 _Condition = Callable[[Composable, Filter], Composable]

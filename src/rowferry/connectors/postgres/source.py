@@ -1,0 +1,181 @@
+"""PostgreSQL as a source: the requested tables, their chunks, and their rows by way of `read`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import replace
+from threading import Lock
+from typing import TYPE_CHECKING, TypeVar
+
+import psycopg
+from psycopg.sql import SQL
+
+from rowferry.connectors.base import ChunkSize, SourceRequest, TableRequest
+from rowferry.connectors.postgres.catalog import Session, describe, query_columns, storage
+from rowferry.connectors.postgres.chunks import Storage, cut
+from rowferry.connectors.postgres.connect import connect, read_error, reading, sqlstate, translate
+from rowferry.connectors.postgres.selection import bare_query, filters, order, relation, where
+from rowferry.connectors.postgres.sessions import Sessions
+from rowferry.errors import Cancelled, InvalidInput, MissingTable, Refused, SourceChanged
+from rowferry.model.chunks import Chunk
+from rowferry.model.tables import Table, TableName
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from rowferry.connectors.postgres.read import Reader
+
+DEFAULT_SCHEMA = "public"
+
+_UNFIT = ("22", "42")
+"""Classes of states that say that a filter's value, or what it compares with, is wrong."""
+
+T = TypeVar("T")
+
+
+class PostgresSource:
+    """A database's tables. Structure is asked on one session of psycopg, rows come on sessions of the Arrow driver."""
+
+    dialect = "postgres"
+
+    def __init__(self, request: SourceRequest) -> None:
+        self._request = request
+        self._lock = Lock()
+        self._sessions: Sessions[Session] = Sessions(lambda: _open(request), lambda one: one.cancel_safe(timeout=5))
+        self._reader: Reader | None = None
+
+    def tables(self, requests: Sequence[TableRequest]) -> list[Table]:
+        """See `Source.tables`."""
+        if not requests:
+            schemas = [self._request.schema] if self._request.schema else []
+            return self._ask(lambda session: describe(session, schemas))
+        named = [request for request in requests if request.query is None]
+        known = self._known(named) if named else {}
+        missing = sorted({request.name for request in named if self._place(request.name, known) is None})
+        if missing:
+            raise MissingTable(f"PostgreSQL has no table {', '.join(missing)} that this user can see.")
+        return [self._requested(request, known) for request in requests]
+
+    def chunks(self, table: Table, size: ChunkSize) -> list[Chunk]:
+        """See `Source.chunks`."""
+        if not table.columns:
+            raise Refused(f"{table.name} has no columns, so its rows cannot be carried: leave the table out.")
+
+        def work(session: Session) -> list[Chunk]:
+            return cut(session, table, self._storage(session, table), size)
+
+        return self._ask(work, f"dividing {table.name} into chunks")
+
+    def read(self, table: Table, chunk: Chunk) -> Generator[pa.RecordBatch, None, None]:
+        """See `Source.read`."""
+        storage = self._ask(
+            lambda session: self._storage(session, table), f"reading chunk {chunk.number} of {table.name}"
+        )
+        yield from self._opened_reader().read(table, chunk, storage)
+
+    def close(self) -> None:
+        """See `Source.close`."""
+        with self._lock:
+            self._sessions.close()
+            if self._reader is not None:
+                self._reader.close()
+
+    def _opened_reader(self) -> Reader:
+        """The part that reads rows, which brings the Arrow libraries along, made when the first rows are wanted."""
+        from rowferry.connectors.postgres.read import Reader  # noqa: PLC0415 - a browsing process never reads rows
+
+        with self._lock:
+            if self._sessions.closed:
+                raise Cancelled("The source was closed.")
+            if self._reader is None:
+                self._reader = Reader(self._request)
+            return self._reader
+
+    def _ask(self, work: Callable[[Session], T], doing: str = "reading the structure of tables") -> T:
+        try:
+            with self._sessions.borrowed() as session:
+                return work(session)
+        except psycopg.Error as error:
+            if self._sessions.closed:
+                raise Cancelled("The source was closed.") from error
+            raise read_error(error, doing) from error
+
+    def _storage(self, session: Session, table: Table) -> Storage:
+        """How the table lies on disk; SourceChanged when it, or a column of it, is no longer what it was."""
+        if table.query is not None:
+            return Storage(partitioned=False, blocks=0)
+        found, declared = storage(session, table.name)
+        if found is None:
+            raise SourceChanged(f"{table.name} is no longer there.")
+        for column in table.columns:
+            if declared.get(column.name) != column.native.declared:
+                raise SourceChanged(f"Column {column.name} of {table.name} is no longer there, or of another type.")
+        return found
+
+    def _known(self, requests: Sequence[TableRequest]) -> dict[TableName, Table]:
+        places = {place for request in requests for place in self._places(request.name)}
+        schemas, names = {place.schema for place in places}, {place.name for place in places}
+        tables = self._ask(lambda session: describe(session, sorted(schemas), sorted(names)))
+        return {table.name: table for table in tables if table.name in places}
+
+    def _places(self, name: str) -> list[TableName]:
+        """Where a table so called may be; a name may have points of its own."""
+        cuts = [at for at, character in enumerate(name) if character == "."]
+        places = [TableName(name[:at], name[at + 1 :]) for at in cuts if 0 < at < len(name) - 1]
+        return [*places, TableName(self._request.schema or DEFAULT_SCHEMA, name)]
+
+    def _place(self, name: str, known: dict[TableName, Table]) -> Table | None:
+        return next((known[place] for place in self._places(name) if place in known), None)
+
+    def _requested(self, request: TableRequest, known: dict[TableName, Table]) -> Table:
+        table = self._place(request.name, known) if request.query is None else self._queried(request)
+        if table is None:
+            raise MissingTable(f"PostgreSQL has no table {request.name} that this user can see.")
+        selection = request.selection
+        mentioned = [*selection.columns, *(f.column for f in selection.filters), *(s.column for s in selection.sorts)]
+        strangers = sorted(set(mentioned).difference(table.column_names()))
+        if strangers:
+            raise InvalidInput(f"{table.name} has no column {', '.join(strangers)}, which its selection names.")
+        table = table.with_selection(selection)
+        if selection.filters or selection.sorts:
+            self._ask(lambda session: _try_selection(session, table))
+        return table
+
+    def _queried(self, request: TableRequest) -> Table:
+        query = bare_query(request.query or "")
+        place = self._places(request.name)[0]
+
+        def work(session: Session) -> Table:
+            try:
+                return Table(name=place, columns=query_columns(session, query), query=query)
+            except psycopg.Error as error:
+                if (sqlstate(error) or "")[:2] in _UNFIT:
+                    raise translate(error, f"preparing the query {request.name}", InvalidInput) from error
+                raise
+
+        return self._ask(work)
+
+
+def _open(request: SourceRequest) -> Session:
+    session = connect(request.connection, request.database)
+    session.execute(reading(request.schema))
+    return session
+
+
+def open_source(request: SourceRequest) -> PostgresSource:
+    """The source for that request; it connects when it is first asked."""
+    return PostgresSource(request)
+
+
+def _try_selection(session: Session, table: Table) -> None:
+    """Let the server look at filters and sorts without reading a row; InvalidInput when they make no sense."""
+    unlimited = replace(table.selection, limit=0)
+    source = relation(table, partitioned=True)
+    try:
+        session.execute(SQL("SELECT 1 FROM {}{}{}").format(source, where(filters(unlimited)), order(unlimited)))
+    except psycopg.Error as error:
+        if (sqlstate(error) or "")[:2] not in _UNFIT:
+            raise
+        raise InvalidInput(
+            f"The selection of {table.name} does not fit its columns: compare each with a value of its own type."
+        ) from error
