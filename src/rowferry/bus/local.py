@@ -119,6 +119,13 @@ class Pool:
                     return worker
         return self._start()
 
+    def check(self) -> None:
+        """WorkerLost when workers died while they waited: then something keeps them from starting."""
+        with self._lock:
+            dead = [worker.pid for worker in self._idle if not worker.alive]
+        if dead:
+            raise WorkerLost(f"{len(dead)} idle workers have died.")
+
     def close(self) -> None:
         """End the idle workers."""
         with self._lock:

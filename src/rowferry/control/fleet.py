@@ -111,6 +111,10 @@ class Fleet:
                 continue
             return assignment
 
+    def check(self) -> None:
+        """Return when workers can be started; WorkerLost when none of those kept ready is alive."""
+        self._pool.check()
+
     def close(self) -> None:
         """End the idle workers; those with a job end with their input."""
         self._pool.close()

@@ -1,0 +1,5 @@
+"""`python -m rowferry`: the command line."""
+
+from rowferry.cli import main
+
+main()

@@ -1,0 +1,192 @@
+"""The command line: `rowferry serve`, `account`, `migrate`, `run`."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from enum import IntEnum
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import orjson
+import typer
+import yaml
+from pydantic import ValidationError
+
+from rowferry.config.settings import Settings
+from rowferry.config.stream import SchemaPolicy, WriteMode
+from rowferry.errors import InvalidInput, Refused, RowferryError
+from rowferry.model.streams import StreamState
+from rowferry.pipeline.job import Job, Outcome
+from rowferry.pipeline.signals import Signals
+from rowferry.terminal import Terminal
+
+
+class Exit(IntEnum):
+    """What the exit code says."""
+
+    DONE = 0
+    FAILED = 1
+    BAD_INPUT = 2
+    REFUSED = 3
+    LIMIT = 4
+    INTERRUPTED = 130
+
+
+_STATES = {
+    StreamState.FINISHED: Exit.DONE,
+    StreamState.TIME_LIMIT_REACHED: Exit.LIMIT,
+    StreamState.EVENT_LIMIT_REACHED: Exit.LIMIT,
+    StreamState.PAUSED: Exit.INTERRUPTED,
+    StreamState.STOPPED: Exit.INTERRUPTED,
+    StreamState.FAILED: Exit.FAILED,
+}
+
+app = typer.Typer(
+    name="rowferry",
+    help="Moves tables between MySQL, MariaDB, PostgreSQL and files.",
+    epilog=(
+        "Exit codes: 0 done, 1 failed, 2 bad input, 3 refused before anything was written, "
+        "4 a limit was reached, 130 interrupted."
+    ),
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+account = typer.Typer(help="The installation's account.", no_args_is_help=True)
+app.add_typer(account, name="account")
+
+DataDir = Annotated[Path | None, typer.Option(help="Where state, keys and logs are kept.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print the result as one JSON object.")]
+
+
+@app.command()
+def serve(
+    host: Annotated[str | None, typer.Option(help="The address to listen on.")] = None,
+    port: Annotated[int | None, typer.Option(help="The port; without it 80 if it may be bound, else 8020.")] = None,
+    data_dir: DataDir = None,
+) -> None:
+    """Run the server: API, app and streams."""
+    from rowferry.server import serve as run_server  # noqa: PLC0415  the server's libraries are for this command only
+
+    run_server(_settings(host=host, port=port, data_dir=data_dir))
+
+
+@account.command()
+def connect(
+    email: Annotated[str, typer.Option(help="The account's e-mail address.")],
+    data_dir: DataDir = None,
+    password_stdin: Annotated[bool, typer.Option(help="Read the app's password from standard input.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Create the account, or show the one that is there: its API key and the install ID."""
+    from rowferry.app import connect_account  # noqa: PLC0415  as above
+
+    password = sys.stdin.readline().rstrip("\n") if password_stdin else None
+    shown = connect_account(_settings(data_dir=data_dir), email, password)
+    if as_json:
+        _print_json(shown)
+        return
+    typer.echo(f"E-mail      {shown['email']}\nAPI key     {shown['apiKey']}\nInstall ID  {shown['installId']}")
+
+
+@app.command()
+def migrate(
+    source: Annotated[str, typer.Argument(help="mysql://, mariadb:// or postgresql:// URL with its database.")],
+    target: Annotated[str, typer.Argument(help="Such a URL, or file:///folder?format=parquet.")],
+    tables: Annotated[str, typer.Option(help="Names joined by commas; without it every user table.")] = "",
+    schema_policy: Annotated[SchemaPolicy | None, typer.Option(help="What to do about tables that exist.")] = None,
+    write_mode: Annotated[WriteMode | None, typer.Option(help="What to do about rows that exist.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Move tables from one place to another, once, without a server."""
+    from rowferry.control.oneshot import job_from_urls  # noqa: PLC0415  it loads the drivers
+
+    policies = {"schemaPolicy": schema_policy, "writeMode": write_mode}
+    job = job_from_urls(
+        source,
+        target,
+        tables=[name.strip() for name in tables.split(",") if name.strip()],
+        policies={key: value.value for key, value in policies.items() if value is not None},
+    )
+    _run(job, as_json)
+
+
+@app.command()
+def run(
+    file: Annotated[Path, typer.Argument(help="A stream config as YAML or JSON, its connections as URLs.")],
+    as_json: AsJson = False,
+) -> None:
+    """Run a stream config from a file, without a server."""
+    from rowferry.control.oneshot import job_from_document  # noqa: PLC0415  it loads the drivers
+
+    try:
+        document = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InvalidInput(f"{file} cannot be read: {error.strerror}.") from error
+    except (UnicodeDecodeError, yaml.YAMLError) as error:
+        raise InvalidInput(f"{file} is not YAML in UTF-8.") from error
+    if not isinstance(document, dict):
+        raise InvalidInput(f"{file} must hold a stream config: name, mode, source and target.")
+    _run(job_from_document(document), as_json)
+
+
+def main() -> NoReturn:
+    """Run the command line; our own errors become one line on standard error and an exit code."""
+    try:
+        app(standalone_mode=True)
+    except RowferryError as error:
+        typer.echo(f"rowferry: {error.message}", err=True)
+        sys.exit(Exit.BAD_INPUT if isinstance(error, InvalidInput) else Exit.FAILED)
+    sys.exit(Exit.DONE)
+
+
+def _run(job: Job, as_json: bool) -> NoReturn:
+    from rowferry.control import oneshot  # noqa: PLC0415  it loads the drivers
+
+    signals = Signals()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: signals.end(StreamState.PAUSED))
+    with Terminal() as terminal:
+        outcome = oneshot.run(job, terminal, signals)
+    summary = _summary(outcome, terminal)
+    if as_json:
+        _print_json(summary)
+    else:
+        _print_summary(summary)
+    sys.exit(Exit.REFUSED if isinstance(outcome.error, Refused) else _STATES[outcome.state])
+
+
+def _summary(outcome: Outcome, terminal: Terminal) -> dict[str, Any]:
+    tables = terminal.last.tables if terminal.last else ()
+    return {
+        "status": outcome.state.value,
+        "elapsed": round(outcome.elapsed, 3),
+        "rows": sum(table.written for table in tables),
+        "tables": [{"name": table.name, "rows": table.written, "size": table.size} for table in tables],
+        "findings": [{"severity": f.severity.value, "table": f.table, "message": f.message} for f in outcome.report],
+        "error": outcome.error.message if outcome.error else None,
+    }
+
+
+def _print_summary(summary: dict[str, Any]) -> None:
+    for table in summary["tables"]:
+        typer.echo(f"{table['name']}: {table['rows']:,} rows")
+    typer.echo(f"{summary['status']}: {summary['rows']:,} rows in {summary['elapsed']:.1f} s")
+    if summary["status"] == StreamState.PAUSED.value:
+        typer.echo("The same command goes on where this one ended.")
+
+
+def _settings(**given: Any) -> Settings:
+    try:
+        return Settings(**{key: value for key, value in given.items() if value is not None})
+    except ValidationError as error:
+        reasons = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors(include_input=False))
+        raise InvalidInput(f"The settings are not right: {reasons}.") from None
+
+
+def _print_json(document: object) -> None:
+    typer.echo(orjson.dumps(document).decode())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,89 @@
+"""Connections and targets as one line: mysql://, mariadb://, postgresql:// and file:// URLs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
+
+from pydantic import ValidationError
+
+from rowferry.config.connection import DATABASES, DEFAULT_PORTS, TYPE_ALIASES, Connection, ConnectionType
+from rowferry.errors import InvalidInput
+
+EXAMPLES = "mysql://user:password@host:3306/database, postgresql://… or file:///folder?format=parquet"
+
+_SSL = {"sslmode": "mode", "ssl-mode": "mode", "sslrootcert": "ca", "ssl-ca": "ca"}
+_KNOWN = {"schema", "format", "compression", *_SSL}
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """What a URL says: the connection, and where in it."""
+
+    connection: Connection
+    database: str | None = None
+    schema: str | None = None
+    file_format: str = "parquet"
+    compression: str | None = None
+
+
+def is_url(text: str) -> bool:
+    """Whether the text is meant as such a URL."""
+    return "://" in text
+
+
+def parse(url: str) -> Place:
+    """The place a URL names; InvalidInput with what to change, never with the URL itself (it may hold a password)."""
+    parts, scheme = _split(url)
+    options = dict(parse_qsl(parts.query, keep_blank_values=True))
+    unknown = sorted(options.keys() - _KNOWN)
+    if unknown:
+        raise InvalidInput(f"The URL has unknown options {', '.join(unknown)}: known are {', '.join(sorted(_KNOWN))}.")
+    try:
+        if scheme is ConnectionType.FILES:
+            return _files(parts, options)
+        return _database(parts, scheme, options)
+    except ValidationError as error:
+        reasons = "; ".join(f"{'.'.join(map(str, e['loc']))} {e['msg']}" for e in error.errors(include_input=False))
+        raise InvalidInput(f"The URL does not describe a connection: {reasons}.") from None
+
+
+def _split(url: str) -> tuple[SplitResult, ConnectionType]:
+    parts = urlsplit(url)
+    name = TYPE_ALIASES.get(parts.scheme.lower(), parts.scheme.lower())
+    if name not in {*DATABASES, ConnectionType.FILES}:
+        raise InvalidInput(f"There is no scheme {parts.scheme!r}: write {EXAMPLES}.")
+    try:
+        _ = parts.port
+    except ValueError:
+        raise InvalidInput("The URL's port must be a number from 1 to 65535.") from None
+    return parts, ConnectionType(name)
+
+
+def _files(parts: SplitResult, options: dict[str, str]) -> Place:
+    if parts.netloc not in ("", "localhost") or not parts.path:
+        raise InvalidInput("A file URL has three slashes and an absolute path: file:///folder?format=parquet.")
+    connection = Connection.model_validate(
+        {"name": "files", "type": "files", "spec": {"files": {"basePath": unquote(parts.path)}}}
+    )
+    return Place(connection, None, None, options.get("format", "parquet"), options.get("compression"))
+
+
+def _database(parts: SplitResult, kind: ConnectionType, options: dict[str, str]) -> Place:
+    if not parts.hostname:
+        raise InvalidInput(f"The URL names no host: write {EXAMPLES}.")
+    database = unquote(parts.path.lstrip("/")) or None
+    spec: dict[str, Any] = {
+        "host": parts.hostname,
+        "port": parts.port or DEFAULT_PORTS[kind],
+        "username": unquote(parts.username or ""),
+        "database": database,
+    }
+    if parts.password is not None:
+        spec["password"] = unquote(parts.password)
+    document: dict[str, Any] = {"name": kind.value, "type": kind.value, "spec": {"database": spec}}
+    ssl = {_SSL[key]: value for key, value in options.items() if key in _SSL}
+    if ssl:
+        document["ssl"] = ssl
+    return Place(Connection.model_validate(document), database, options.get("schema"))

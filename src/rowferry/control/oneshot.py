@@ -1,0 +1,122 @@
+"""Streams without a server: the same documents and the same pipeline, run in this process.
+
+The stream's name comes from what it moves and where, so that the same command, given again after a crash,
+finds its journal on the target and goes on.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import orjson
+from pydantic import ValidationError
+
+from rowferry.config.connection import Connection
+from rowferry.config.stream import StreamConfig
+from rowferry.config.urls import Place, is_url, parse
+from rowferry.errors import Detail, InvalidInput
+from rowferry.model.streams import Mode, StreamState
+from rowferry.pipeline.job import Events, Job, Outcome
+from rowferry.pipeline.run import Run
+from rowferry.pipeline.signals import Signals
+
+_VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
+
+
+def job_from_urls(
+    source: str, target: str, *, tables: Sequence[str] = (), policies: Mapping[str, str] | None = None, workers: int = 2
+) -> Job:
+    """A job that moves `tables` (none: all) from one URL to another; `policies`: schemaPolicy and writeMode."""
+    start, end = parse(source), parse(target)
+    part: dict[str, Any] = {"connectionId": "source", "database": start.database, "schema": start.schema}
+    if tables:
+        part["tables"] = [{"name": name} for name in tables]
+    document = {
+        "name": "migrate",
+        "mode": "convert",
+        "source": {"connections": [part]},
+        "target": {"id": "target", "spec": _target(end, policies or {})},
+    }
+    return _job(document, {"source": start.connection, "target": end.connection}, workers)
+
+
+def job_from_document(document: Mapping[str, Any], workers: int = 2) -> Job:
+    """A job from the API's own document, in which each connection is a URL and ${NAME} stands for a variable."""
+    filled = _fill(document)
+    connections: dict[str, Connection] = {}
+    try:
+        for number, part in enumerate(filled["source"]["connections"]):
+            place = _place(part["connectionId"])
+            part["connectionId"] = f"source{number}"
+            part.setdefault("database", place.database)
+            connections[part["connectionId"]] = place.connection
+        place = _place(filled["target"]["id"])
+        filled["target"]["id"] = "target"
+        connections["target"] = place.connection
+    except (KeyError, TypeError, AttributeError):
+        raise InvalidInput(
+            "The document needs source.connections with a connectionId each, and target.id, all of them URLs."
+        ) from None
+    return _job(filled, connections, workers)
+
+
+def run(job: Job, events: Events, signals: Signals) -> Outcome:
+    """Run the job to its end. Its journal goes, unless the same job may want to go on later."""
+    with Run(job, events, signals) as running:
+        outcome = running.execute()
+        if outcome.state not in (StreamState.PAUSED, StreamState.FAILED):
+            running.forget()
+        return outcome
+
+
+def _place(url: object) -> Place:
+    if not isinstance(url, str) or not is_url(url):
+        raise InvalidInput("Without a server every connectionId and target.id is a URL such as mysql://user@host/db.")
+    return parse(url)
+
+
+def _target(place: Place, policies: Mapping[str, str]) -> dict[str, Any]:
+    if place.connection.spec.files is not None:
+        form = {"compression": place.compression} if place.compression else {}
+        return {"files": {"fileFormat": place.file_format, "format": form, **policies}}
+    if not place.database:
+        raise InvalidInput("The target's URL names no database: add it behind the host.")
+    schema = {"schema": place.schema} if place.schema else {}
+    return {"db": {"database": place.database, **schema, **policies}}
+
+
+def _job(document: Mapping[str, Any], connections: Mapping[str, Connection], workers: int) -> Job:
+    try:
+        config = StreamConfig.model_validate(document)
+    except ValidationError as error:
+        details = [
+            Detail(".".join(map(str, problem["loc"])), problem["msg"]) for problem in error.errors(include_input=False)
+        ]
+        raise InvalidInput("; ".join(f"{d.path}: {d.message}" for d in details) + ".", details=details) from None
+    if config.mode is Mode.CDC:
+        raise InvalidInput("Mode cdc is not there yet: use mode convert.")
+    return Job(stream_id=_name(config, connections), config=config, connections=dict(connections), workers=workers)
+
+
+def _name(config: StreamConfig, connections: Mapping[str, Connection]) -> str:
+    shown = {name: connection.model_dump(mode="json") for name, connection in connections.items()}
+    words = orjson.dumps([config.model_dump(mode="json"), shown], option=orjson.OPT_SORT_KEYS)
+    return f"stream_{hashlib.sha256(words).hexdigest()[:27]}"
+
+
+def _fill(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _fill(part) for key, part in value.items()}
+    if isinstance(value, list):
+        return [_fill(part) for part in value]
+    return _VARIABLE.sub(_variable, value) if isinstance(value, str) else value
+
+
+def _variable(found: re.Match[str]) -> str:
+    if found[1] not in os.environ:
+        raise InvalidInput(f"The document names ${{{found[1]}}}, but there is no such environment variable.")
+    return os.environ[found[1]]
