@@ -21,8 +21,8 @@ from tests.servers import free_port
 
 
 @dataclass(frozen=True)
-class Entry:
-    """What the log repository asks of an entry."""
+class Note:
+    """A log entry, as far as the state cares."""
 
     level: str
     message: str
@@ -178,7 +178,7 @@ def test_only_streams_in_the_states_are_discarded(store: Store) -> None:
     done, running = stream(status=StreamState.FINISHED), stream(status=StreamState.RUNNING)
     for record in (done, running):
         store.streams.add(record)
-        store.logs.append([Entry("info", "m", record.id)])  # type: ignore[list-item]
+        store.logs.append([Note("info", "m", record.id)])
     assert store.streams.discard([done.id, running.id], TERMINAL) == [done.id]
     assert store.streams.list() == [running]
     assert store.logs.recent(done.id) == []
@@ -190,8 +190,8 @@ def test_only_streams_in_the_states_are_discarded(store: Store) -> None:
 def test_logs_are_bounded_for_each_stream(store: Store) -> None:
     store.logs._kept = 10
     for start in range(0, 30, 6):
-        entries = [Entry("error" if n % 5 == 0 else "info", str(n), "stream_a") for n in range(start, start + 6)]
-        store.logs.append([*entries, Entry("info", "b", "stream_b"), Entry("info", "nobody's", None)])  # type: ignore[list-item]
+        entries = [Note("error" if n % 5 == 0 else "info", str(n), "stream_a") for n in range(start, start + 6)]
+        store.logs.append([*entries, Note("info", "b", "stream_b"), Note("info", "nobody's", None)])
     kept = store.logs.recent("stream_a", limit=100)
     assert [record.document["message"] for record in kept] == [str(n) for n in range(20, 30)]
     assert [record.document["message"] for record in store.logs.recent("stream_a", "error")] == ["20", "25"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -52,6 +52,20 @@ class StreamControl(Protocol):
         """Let go of running streams, so that `recover` can take them up."""
 
 
+class LogFeed(Protocol):
+    """Where everything that is logged comes by."""
+
+    def listen(self, deliver: Callable[[dict[str, Any]], None]) -> Callable[[], None]:
+        """Give each entry from now on to `deliver`, from any thread; the result ends that. `deliver` must not block."""
+
+
+class Metrics(Protocol):
+    """The server's counters and gauges."""
+
+    def render(self) -> bytes:
+        """All of them, in Prometheus's text format."""
+
+
 @dataclass(frozen=True, slots=True)
 class Services:
     """Everything that can be asked of the server."""
@@ -66,3 +80,5 @@ class Services:
     streams: StreamControl
     history: History
     system: System
+    feed: LogFeed
+    metrics: Metrics

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import Any, Protocol
 
 from sqlalchemy import Connection, delete, insert, select
 
@@ -11,11 +11,23 @@ from rowferry.state.database import Database
 from rowferry.state.records import LogRecord
 from rowferry.state.tables import LOGS
 
-if TYPE_CHECKING:
-    from rowferry.telemetry.logs import LogEntry
-
 KEPT = 5000
 """How many entries of a stream are kept."""
+
+
+class Entry(Protocol):
+    """What is asked of a log entry."""
+
+    @property
+    def level(self) -> str:
+        """debug, info, warn or error."""
+
+    @property
+    def stream_id(self) -> str | None:
+        """The stream that it belongs to."""
+
+    def to_json(self) -> dict[str, Any]:
+        """The entry as clients get it."""
 
 
 class LogRepository:
@@ -25,7 +37,7 @@ class LogRepository:
         self._database = database
         self._kept = kept
 
-    def append(self, entries: Sequence[LogEntry]) -> None:
+    def append(self, entries: Sequence[Entry]) -> None:
         """Store the entries in their order, and drop the oldest ones beyond the bound."""
         rows = [
             {"stream_id": entry.stream_id, "level": str(entry.level), "document": entry.to_json()}
