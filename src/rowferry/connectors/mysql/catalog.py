@@ -67,6 +67,17 @@ def live_columns(session: Session, name: TableName) -> dict[str, KeyColumn]:
     }
 
 
+def is_versioned(session: Session, name: TableName) -> bool:
+    """Whether the table keeps its history (MariaDB's system versioning)."""
+    with session.cursor() as cursor:
+        cursor.execute(
+            "SELECT 1 FROM information_schema.TABLES"
+            " WHERE TABLE_SCHEMA = %s AND TABLE_NAME = %s AND TABLE_TYPE = 'SYSTEM VERSIONED'",
+            (name.schema, name.name),
+        )
+        return bool(cursor.fetchall())
+
+
 def describe_query(session: Session, name: TableName, query: str) -> Table:
     """The result of `query` as a table; the server plans the query but does not run it."""
     with session.cursor() as cursor:

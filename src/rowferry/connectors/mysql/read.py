@@ -14,7 +14,7 @@ from pymysql.connections import Connection as Session
 
 from rowferry.connectors.base import ChunkSize
 from rowferry.connectors.mysql.carriers import Expression, ZeroDate, carrier
-from rowferry.connectors.mysql.catalog import bare_query, live_columns
+from rowferry.connectors.mysql.catalog import bare_query, is_versioned, live_columns
 from rowferry.connectors.mysql.chunks import rows_per_chunk
 from rowferry.connectors.mysql.connect import Access, settings_statement, variant_of
 from rowferry.connectors.mysql.failures import error_code, failed, lost
@@ -108,8 +108,8 @@ class Reading:
     def odd_date(self, column: Column) -> str:
         """A statement that finds a row whose date no other engine has."""
         name = quoted(column.name)
-        odd = f"{name} IS NOT NULL AND (YEAR({name}) = 0 OR MONTH({name}) = 0 OR LAST_DAY({name}) IS NULL)"
-        odd = f"{odd} OR DAYOFMONTH({name}) = 0"
+        parts = [f"{part}({name}) = 0" for part in ("YEAR", "MONTH", "DAYOFMONTH")]
+        odd = " OR ".join([*parts, f"DAYOFMONTH({name}) > DAYOFMONTH(LAST_DAY({name}))"])
         return f"SELECT 1 FROM {self._rows()}{where([*self.conditions(), odd])} LIMIT 1"
 
     def _rows(self) -> str:
@@ -188,9 +188,13 @@ def _refuse_changed(reading: Reading) -> None:
 
 
 def _is_bounded(session: Session, reading: Reading) -> bool:
-    """Whether the chunk holds few enough rows for the driver that reads them all, whoever takes them."""
+    """Whether the chunk holds few enough rows for the driver that reads them all, whoever takes them.
+
+    A table with history is not for it: MariaDB fixes the end of time, in the zone of the session, when a statement
+    is prepared, and this driver sets the zone after that; such a read would silently find no rows.
+    """
     table, chunk, key = reading.table, reading.chunk, reading.key
-    if table.query is not None or table.selection.ordered or not splits(key):
+    if table.query is not None or table.selection.ordered or not splits(key) or is_versioned(session, table.name):
         return False
     if chunk.high is not None:
         return True
