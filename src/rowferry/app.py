@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager, contextmanager
@@ -11,6 +12,7 @@ from pathlib import Path
 from fastapi import FastAPI
 from filelock import FileLock, Timeout
 from starlette.concurrency import run_in_threadpool
+from starlette.routing import Mount
 
 from rowferry.api.application import BASE_PATH, create_api
 from rowferry.api.sessions import Sessions
@@ -68,7 +70,7 @@ def create_app(settings: Settings, run: Callable[[Ground], Running]) -> FastAPI:
     app = FastAPI(title="Rowferry", docs_url=None, redoc_url=None, openapi_url=None, lifespan=_lifespan(services, held))
     app.state.services = services
     app.state.sessions = Sessions(services.accounts, services.box)
-    app.mount(BASE_PATH, create_api(services, app.state.sessions))
+    app.router.routes.append(_mount(create_api(services, app.state.sessions)))
     return app
 
 
@@ -142,6 +144,13 @@ def _lifespan(services: Services, held: ExitStack) -> Callable[[FastAPI], Abstra
                 await run_in_threadpool(services.streams.shutdown)
 
     return lifespan
+
+
+def _mount(api: FastAPI) -> Mount:
+    """The API in its place, whatever characters the rest of the path holds: a line feed belongs to it, too."""
+    mount = Mount(BASE_PATH, api)
+    mount.path_regex = re.compile(mount.path_regex.pattern, re.DOTALL)
+    return mount
 
 
 @contextmanager

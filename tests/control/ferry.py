@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from rowferry.control.configs import Configs
+from rowferry.control.stats import stats_document
 from rowferry.errors import Conflict, NotFound
 from rowferry.model.streams import ACTIVE, MOVES, Action, Stage, StreamState
 from rowferry.state.ids import has_id_shape, new_id
@@ -92,45 +93,12 @@ class MemoryStreams:
         return self._store.streams.list()
 
     def stats(self, stream_id: str) -> dict[str, Any]:
-        record = self.get(stream_id)
-        side = {
-            "status": record.status, "counter": 200, "failedEvents": 0, "dataSize": 9120, "avgRate": 45600.0,
-            "elapsed": 0.2, "activeNodes": 1,
-        }  # fmt: skip
-        node = {
-            "id": "1",
-            "status": record.status,
-            "counter": 200,
-            "dataSize": 9120,
-            "avgRate": 45600.0,
-            "elapsed": 0.2,
-        }
-        return {
-            "streamID": record.id,
-            "configID": record.config_id,
-            "mode": record.mode,
-            "status": record.status,
-            "stage": record.stage,
-            "startedAt": record.started_at,
-            "elapsed": record.elapsed,
-            "error": record.error,
-            "lagSeconds": None,
-            "position": None,
-            "source": {"type": "source", **side},
-            "target": {"type": "target", **side},
-            "nodes": [{**node, "type": "source"}, {**node, "type": "target"}],
-            "tables": [
-                {
-                    "name": "actor", "status": "FINISHED", "events": 200, "size": 9120, "rate": 0, "elapsed": 0.2,
-                    "estimatedRows": 200, "estimatedSizeBytes": 16384,
-                }
-            ],
-        }  # fmt: skip
+        return stats_document(self.get(stream_id))
 
     def validate(self, config_id: str) -> dict[str, Any]:
         self._configs.get(config_id)
         finding = {"severity": "warning", "table": "actor", "message": "a full-text index is left out", "item": "ft"}
-        return {"tables": [{"name": "actor", "estimatedRows": 200}], "findings": [finding]}
+        return {"ok": True, "tables": [{"name": "actor", "estimatedRows": 200}], "findings": [finding]}
 
     def recover(self) -> None:
         self.recovered = True

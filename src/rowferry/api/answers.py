@@ -223,10 +223,9 @@ class StatsAnswer(Answer):
 class ValidationAnswer(Answer):
     """What a start would do: the tables as they would be, and what would not cross exactly."""
 
-    model_config = ConfigDict(extra="allow")
-
-    tables: list[dict[str, Any]] = Field(default_factory=list)
-    findings: list[FindingAnswer] = Field(default_factory=list)
+    ok: bool = Field(description="Whether a start would be let through: no finding is an error.")
+    tables: list[dict[str, Any]]
+    findings: list[FindingAnswer]
 
 
 class RunAnswer(Answer):

@@ -41,10 +41,10 @@ class FieldError(BaseModel):
 
 
 class StateDetails(BaseModel):
-    """What stands in the way of a request that is right in itself."""
+    """What stands in the way of a request that is right in itself: streams, by their identifiers, or a state."""
 
-    field: str = Field(examples=["stream_state"])
-    value: list[str] = Field(description="The identifiers of the streams that stand in the way.")
+    field: str = Field(examples=["stream_state", "status"])
+    value: list[str] | str
     message: str
 
 
@@ -100,7 +100,7 @@ def _respond(
 def _on_rowferry_error(request: Request, error: Exception) -> JSONResponse:
     known = cast(RowferryError, error)
     if known.policy.status >= 500:
-        _LOG.warning("%s failed: %s (request %s)", request.url.path, known.message, request_id_of(request))
+        _LOG.warning("%r failed: %s (request %s)", request.url.path, known.message, request_id_of(request))
     return error_response(known, request_id_of(request))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import time
 from collections.abc import Callable, Coroutine
 from typing import Any
@@ -19,6 +20,7 @@ from rowferry.state.records import AnswerRecord
 from rowferry.state.store import Store
 
 LONGEST_KEY = 255
+_KEY = re.compile(r"[!-~]+\Z")
 
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
@@ -51,8 +53,8 @@ def _require_json(request: Request, body: bytes) -> None:
 
 
 async def _once(store: Store, key: str, request: Request, body: bytes, handle: Handler) -> Response:
-    if not 1 <= len(key) <= LONGEST_KEY:
-        raise InvalidInput(f"Idempotency-Key must have 1 to {LONGEST_KEY} characters.")
+    if not _KEY.match(key) or len(key) > LONGEST_KEY:
+        raise InvalidInput(f"Idempotency-Key must be 1 to {LONGEST_KEY} printable ASCII characters without spaces.")
     claim = AnswerRecord(hashlib.sha256(key.encode()).hexdigest(), _fingerprint(request, body), time.time())
     first = await run_in_threadpool(store.idempotency.claim, claim)
     if first is not None:

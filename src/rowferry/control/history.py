@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rowferry.control.configs import Configs
+from rowferry.control.stats import stats_document
 from rowferry.errors import Conflict, NotFound
 from rowferry.model.streams import ACTIVE, TERMINAL, StreamState
 from rowferry.state.ids import has_id_shape
@@ -60,7 +61,7 @@ class History:
 
 
 def _run(record: StreamRecord) -> Run:
-    target = (record.stats or {}).get("target") or {}
+    target = stats_document(record)["target"]
     return Run(
         id=record.id,
         config_id=record.config_id,
@@ -68,9 +69,9 @@ def _run(record: StreamRecord) -> Run:
         timestamp=record.created,
         duration_ms=round(record.elapsed * 1000),
         status=record.status,
-        data_size=_size(float(target.get("dataSize") or 0)),
-        rows_inserted=int(target.get("counter") or 0),
-        rows_skipped=int(target.get("failedEvents") or 0),
+        data_size=_size(target["dataSize"]),
+        rows_inserted=target["counter"],
+        rows_skipped=target["failedEvents"],
         error_message=record.error.get("error") if record.error else None,
     )
 

@@ -19,15 +19,11 @@ class Entry(Protocol):
     """What is asked of a log entry."""
 
     @property
-    def level(self) -> str:
-        """debug, info, warn or error."""
-
-    @property
     def stream_id(self) -> str | None:
         """The stream that it belongs to."""
 
     def to_json(self) -> dict[str, Any]:
-        """The entry as clients get it."""
+        """The entry as clients get it; its `level` is debug, info, warn or error."""
 
 
 class LogRepository:
@@ -39,10 +35,10 @@ class LogRepository:
 
     def append(self, entries: Sequence[Entry]) -> None:
         """Store the entries in their order, and drop the oldest ones beyond the bound."""
+        documents = [(entry.stream_id, entry.to_json()) for entry in entries if entry.stream_id]
         rows = [
-            {"stream_id": entry.stream_id, "level": str(entry.level), "document": entry.to_json()}
-            for entry in entries
-            if entry.stream_id
+            {"stream_id": stream_id, "level": document["level"], "document": document}
+            for stream_id, document in documents
         ]
         if not rows:
             return
