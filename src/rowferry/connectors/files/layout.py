@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rowferry.config.connection import Connection
-from rowferry.errors import InvalidInput, Refused
+from rowferry.errors import ConnectionFailed, InvalidInput, Refused
 from rowferry.model.tables import TableName
 
 JOURNALS = ".rowferry"
@@ -138,6 +138,9 @@ def contents(folder: Path) -> Contents:
             files = sorted((entry.name, entry.path) for entry in entries if entry.is_file())
     except FileNotFoundError:
         return Contents()
+    except OSError as error:
+        reason = (error.strerror or "it is no folder").lower()
+        raise ConnectionFailed(f"{folder} cannot be read: {reason}.") from error
     for name, path in files:
         if _PART.match(name):
             own.append(Path(path))

@@ -24,9 +24,9 @@ def prepare(
         base.mkdir(parents=True, exist_ok=True)
     names = [str(table.target.name) for table in plan.tables]
     existing = [str(table.target.name) for table in plan.tables if table.existing]
-    journal.create()
     preparation = _preparation(base, journal.folder / ASIDE, names, policies)
     try:
+        journal.create()
         journal.preparing(preparation)
         _carry_out(base, journal.folder / ASIDE, preparation)
         offsets = {name: contents(inside(base, name)).next_part for name in names}

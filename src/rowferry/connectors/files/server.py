@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -43,8 +44,14 @@ class FilesServer:
             place = place.parent
         if not place.is_dir():
             raise ConnectionFailed(f"{place} is not a folder: choose another basePath.")
-        if not os.access(place, os.R_OK | os.W_OK | os.X_OK):
-            raise ConnectionFailed(f"{place} cannot be written: let the user that runs Rowferry read and write there.")
+        try:
+            with tempfile.TemporaryFile(dir=place):
+                next(place.iterdir(), None)
+        except OSError as error:
+            reason = (error.strerror or type(error).__name__).lower()
+            raise ConnectionFailed(
+                f"{place} cannot be written ({reason}): let the user that runs Rowferry read and write there."
+            ) from error
 
     def databases(self) -> list[Namespace]:
         """The sub-folders, sorted."""
