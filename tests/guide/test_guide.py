@@ -1,0 +1,151 @@
+"""Every command of the guides works: the one handed to users, where it is at hand, and our own."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from demo.server import Server, start_server
+from tests.guide.compare import assert_in_parquet, assert_in_postgres
+from tests.guide.walk import CREATIONS, OPERATIONS, Walk
+from tests.guide.world import databases
+from tests.servers import MariaDb, Postgres
+
+ROOT = Path(__file__).resolve().parents[2]
+OUR_GUIDE = ROOT / "docs" / "api-guide.md"
+USERS_GUIDE = Path(os.environ.get("ROWFERRY_GUIDE", ROOT.parent / "shared" / "seed" / "api-usage-guide.txt"))
+GUIDES = {"ours": OUR_GUIDE, "users": USERS_GUIDE}
+
+IDS = {CREATIONS[0]: r"conn_[0-9A-Za-z]{27}", CREATIONS[1]: r"config_[0-9A-Za-z]{27}"}
+STREAM_ID = r"stream_[0-9A-Za-z]{27}"
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server with a connected account."""
+    folder = tmp_path_factory.mktemp("server")
+    running = start_server(folder / "data", folder / "log")
+    yield running
+    running.close()
+
+
+@pytest.fixture(scope="module")
+def world(mariadb: MariaDb, postgres: Postgres) -> Iterator[None]:
+    """The databases that the guides speak of."""
+    with databases(mariadb, postgres):
+        yield
+
+
+@pytest.fixture(scope="module", params=GUIDES)
+def walk(
+    request: pytest.FixtureRequest,
+    server: Server,
+    world: None,
+    mariadb: MariaDb,
+    postgres: Postgres,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Walk:
+    """A walk through one of the guides; the tests below are its steps, in their order."""
+    guide = GUIDES[request.param]
+    if not guide.exists():
+        pytest.skip(f"{guide} is not there; ROWFERRY_GUIDE says where else the users' guide lies")
+    folder = tmp_path_factory.mktemp("guide")
+    return Walk(guide.read_text(), server, mariadb, postgres, folder / "exports", folder / "curl")
+
+
+def test_the_guide_has_every_kind_of_command(walk: Walk) -> None:
+    """Extraction found the commands: every line that begins with curl, and each kind of call."""
+    assert len(walk.commands) == len(re.findall("^curl ", walk.guide, re.MULTILINE))
+    assert {command.call for command in walk.commands} >= {*CREATIONS, *OPERATIONS}
+
+
+@pytest.mark.parametrize("call", CREATIONS)
+def test_creations(walk: Walk, call: str) -> None:
+    """Each connection and each stream config is created, with an ID of the right shape and a time."""
+    created = [walk.create(command) for command in walk.creations(call)]
+    assert len(created) >= 3
+    for answer in created:
+        assert answer.status in (200, 201), answer
+        assert re.fullmatch(IDS[call], answer.body["id"])
+        assert isinstance(answer.body["created"], int)
+        assert answer.body["name"] == answer.command.body["name"]
+        assert f"'{walk.mariadb.password}'" not in str(answer.body)
+
+
+def test_streams_to_postgresql_with_named_tables(walk: Walk) -> None:
+    """A selective migration ends FINISHED and brings the named tables alone."""
+    for config in _configs(walk, target="db", tables=True):
+        stream = walk.start(config["name"])
+        assert re.fullmatch(STREAM_ID, stream)
+        stats = walk.wait_for(stream, "FINISHED")
+        assert {table["status"] for table in stats["tables"]} == {"FINISHED"}
+        assert_in_postgres(walk.mariadb, walk.postgres, config, set())
+
+
+def test_streams_to_parquet(walk: Walk) -> None:
+    """An export ends FINISHED, and the files hold the source's values."""
+    for config in _configs(walk, target="files"):
+        walk.wait_for(walk.start(config["name"]), "FINISHED")
+        assert_in_parquet(walk.mariadb, walk.exports, config)
+
+
+def test_pause_resume_stop(walk: Walk) -> None:
+    """A long stream is paused, goes on, and is stopped for good; each call that does not fit is a conflict."""
+    (config,) = _configs(walk, target="db", tables=False)
+    stream = walk.start(config["name"])
+    assert walk.operate("pause", stream).status in (200, 202)
+    walk.wait_for(stream, "PAUSED")
+    assert walk.operate("pause", stream).status == 409
+    assert walk.operate("start", walk.configs[config["name"]]).status == 409
+    assert walk.operate("resume", stream).status in (200, 202)
+    walk.wait_for(stream, "RUNNING")
+    assert walk.operate("stop", stream).status in (200, 202)
+    walk.wait_for(stream, "STOPPED")
+    assert walk.operate("resume", stream).status == 409
+
+
+def test_streams_to_postgresql_with_all_tables(walk: Walk) -> None:
+    """A full migration, paused once on its way, ends FINISHED and brings every table, no row lost or doubled."""
+    (config,) = _configs(walk, target="db", tables=False)
+    others = {
+        table["name"] for each in _configs(walk, "db", True) for table in each["source"]["connections"][0]["tables"]
+    }
+    _drop_all_but(walk.postgres, config["target"]["spec"]["db"]["database"], others)
+    stream = walk.start(config["name"])
+    walk.operate("pause", stream)
+    if walk.wait_for(stream, "PAUSED", "FINISHED")["status"] == "PAUSED":
+        walk.operate("resume", stream)
+    walk.wait_for(stream, "FINISHED")
+    assert_in_postgres(walk.mariadb, walk.postgres, config, others)
+
+
+def test_other_commands(walk: Walk) -> None:
+    """Whatever else the guide shows is answered with success."""
+    config = next(iter(walk.configs))
+    streams = [answer.body["id"] for answer in walk.done if re.search(r"/start$", answer.command.path)]
+    for command in walk.others():
+        answer = walk.run(command, {"CONFIG_ID": walk.configs[config], "STREAM_ID": streams[0]})
+        assert 200 <= answer.status < 300, answer
+
+
+def test_every_command_was_run(walk: Walk) -> None:
+    """No command of the guide was left out, and no answer shows a password."""
+    assert {answer.command for answer in walk.done} == set(walk.commands)
+
+
+def _configs(walk: Walk, target: str, tables: bool | None = None) -> list[dict[str, object]]:
+    """The guide's stream configs by the kind of their target, and by whether they name tables."""
+    bodies = [command.body for command in walk.creations(CREATIONS[1])]
+    fitting = [body for body in bodies if target in body["target"]["spec"]]
+    named = [bool(body["source"]["connections"][0].get("tables")) for body in fitting]
+    return [body for body, has in zip(fitting, named, strict=True) if tables in (None, has)]
+
+
+def _drop_all_but(postgres: Postgres, database: str, kept: set[str]) -> None:
+    for (name,) in postgres.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'", database=database):
+        if name not in kept:
+            postgres.execute(f'DROP TABLE "{name}" CASCADE', database=database)
