@@ -14,8 +14,8 @@ from rowferry.connectors.base import SourceRequest
 from rowferry.connectors.postgres.batches import convert, expressions
 from rowferry.connectors.postgres.chunks import Storage
 from rowferry.connectors.postgres.connect import conninfo, read_error, reading, translate
+from rowferry.connectors.postgres.pool import Sessions
 from rowferry.connectors.postgres.selection import filters, key_range, order, relation, where
-from rowferry.connectors.postgres.sessions import Sessions
 from rowferry.errors import Cancelled, ConnectionFailed
 from rowferry.model.chunks import Chunk
 from rowferry.model.tables import Table

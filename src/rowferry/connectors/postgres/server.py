@@ -36,7 +36,10 @@ class PostgresServer:
         self._sessions: dict[str, Session] = {}
 
     def ping(self) -> None:
-        """See `Server.ping`."""
+        """See `Server.ping`. Always by a new session: one from before would not notice a changed password."""
+        stale = self._sessions.pop(database_name(self._connection, None), None)
+        if stale is not None:
+            stale.close()
         self._rows(None, "SELECT 1", (), "asking PostgreSQL for a sign of life")
 
     def databases(self) -> list[Namespace]:

@@ -14,8 +14,8 @@ from rowferry.connectors.base import ChunkSize, SourceRequest, TableRequest
 from rowferry.connectors.postgres.catalog import Session, describe, query_columns, storage
 from rowferry.connectors.postgres.chunks import Storage, cut
 from rowferry.connectors.postgres.connect import connect, read_error, reading, sqlstate, translate
+from rowferry.connectors.postgres.pool import Sessions
 from rowferry.connectors.postgres.selection import bare_query, filters, order, relation, where
-from rowferry.connectors.postgres.sessions import Sessions
 from rowferry.errors import Cancelled, InvalidInput, MissingTable, Refused, SourceChanged
 from rowferry.model.chunks import Chunk
 from rowferry.model.tables import Table, TableName
