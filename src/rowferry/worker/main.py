@@ -34,7 +34,15 @@ from rowferry.pipeline.job import Job, Outcome
 from rowferry.pipeline.run import Run
 from rowferry.pipeline.signals import Signals
 
-PRELOADED = ("pyarrow", "pyarrow.compute", "connectorx", "adbc_driver_postgresql.dbapi", "psycopg", "pymysql")
+PRELOADED = (
+    "pyarrow.compute",
+    "connectorx",
+    "adbc_driver_postgresql.dbapi",
+    "rowferry.connectors.mysql.source",
+    "rowferry.connectors.postgres.source",
+    "rowferry.connectors.postgres.target",
+    "rowferry.connectors.files.target",
+)
 """What most runs need; loaded before the assignment comes, so that a stream starts at once."""
 
 
