@@ -167,11 +167,21 @@ def mariadb_server(*options: str) -> Iterator[MariaDb]:
         )
         port = free_port()
         command = [
-            _binary("mariadbd", "/usr/sbin"), "--no-defaults", f"--user={user}", f"--datadir={folder / 'data'}",
-            f"--port={port}", "--bind-address=127.0.0.1", f"--socket={folder / 'sock'}",
-            f"--init-file={initial}", "--local-infile=1", "--character-set-server=utf8mb4", "--default-time-zone=+05:45", "--innodb-flush-log-at-trx-commit=2",
-            "--skip-name-resolve", *options,
-        ]  # fmt: skip
+            _binary("mariadbd", "/usr/sbin"),
+            "--no-defaults",
+            f"--user={user}",
+            f"--datadir={folder / 'data'}",
+            f"--port={port}",
+            "--bind-address=127.0.0.1",
+            f"--socket={folder / 'sock'}",
+            f"--init-file={initial}",
+            "--local-infile=1",
+            "--character-set-server=utf8mb4",
+            "--default-time-zone=+05:45",
+            "--innodb-flush-log-at-trx-commit=2",
+            "--skip-name-resolve",
+            *options,
+        ]
         server = MariaDb("127.0.0.1", port, "rowferry", "ferry")
         with _running(command, folder / "log", lambda: _answers(server.connect)):
             yield server
