@@ -5,24 +5,37 @@ from __future__ import annotations
 import logging
 import re
 import sys
+from typing import Any
 
 import structlog
 from structlog.typing import EventDict, WrappedLogger
 
-_SECRET = re.compile(r"password|secret|api_?key|token|credential", re.IGNORECASE)
-_IN_URL = re.compile(r"(://[^\s/:@]*:)[^\s/@]+(@)")
-_IN_QUERY = re.compile(r"((?:api_key|install_id|token|password)=)[^\s&]+", re.IGNORECASE)
+_SECRET = re.compile(r"password|passwd|secret|api[_-]?key|access[_-]?key|token|credential|authorization", re.IGNORECASE)
+_IN_URL = re.compile(r"(://[^\s/:@]*:)[^\s]+(@)")
+_IN_QUERY = re.compile(
+    r"""((?:api[_-]?key|install_id|token|password|passwd|secret)["']?\s*[=:]\s*)("[^"]*"|'[^']*'|[^\s&,;)}]+)""",
+    re.IGNORECASE,
+)
 _HIDDEN = "********"
 
 
 def redact(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-    """A structlog processor: secrets go, by the name of their field or by where they stand in a URL."""
+    """A structlog processor: secrets go, by the name of their field or by where they stand in a text."""
     for key, value in event.items():
-        if _SECRET.search(key):
-            event[key] = _HIDDEN
-        elif isinstance(value, str):
-            event[key] = _IN_QUERY.sub(rf"\1{_HIDDEN}", _IN_URL.sub(rf"\1{_HIDDEN}\2", value))
+        event[key] = _cleared(key, value)
     return event
+
+
+def _cleared(key: object, value: Any) -> Any:
+    if isinstance(key, str) and _SECRET.search(key):
+        return _HIDDEN
+    if isinstance(value, str):
+        return _IN_QUERY.sub(rf"\1{_HIDDEN}", _IN_URL.sub(rf"\1{_HIDDEN}\2", value))
+    if isinstance(value, dict):
+        return {name: _cleared(name, part) for name, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_cleared(None, part) for part in value]
+    return value
 
 
 def configure_logging(level: str) -> None:
