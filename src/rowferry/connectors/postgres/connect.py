@@ -220,7 +220,11 @@ _BY_TEXT: tuple[tuple[str, type[RowferryError], str], ...] = (
     ("No route to host|unreachable", ConnectionFailed, "the network does not lead there"),
     ("does not support SSL", ConnectionFailed, "the server has no TLS: set ssl.mode to disable, or turn it on there"),
     ("does not match host name", ConnectionFailed, "the server's certificate is for another host name"),
-    ("certificate verify failed", ConnectionFailed, "the server's certificate is not signed by the one in ssl.ca"),
+    (
+        "certificate verify failed|signature failure",
+        ConnectionFailed,
+        "the authority in ssl.ca did not sign the server's certificate",
+    ),
     ("certificate file|private key file", ConnectionFailed, "a certificate or key in ssl cannot be read"),
     ("SSL SYSCALL|SSL connection has been closed", ConnectionLost, "the connection to PostgreSQL broke"),
     (r"\bSSL\b", ConnectionFailed, "the TLS handshake failed: check the connection's ssl"),
