@@ -81,10 +81,9 @@ def _prepared(record: Record, line: Mapping[str, Any]) -> None:
 
 
 def _begun(record: Record, line: Mapping[str, Any]) -> None:
-    name = TableName("", line["table"])
     record.chunks[line["table"]] = [
-        Chunk(name, number, _key(low), _key(high)) for number, low, high in line["chunks"]
-    ]  # fmt: skip
+        Chunk(TableName(*source), number, _key(low), _key(high)) for source, number, low, high in line["chunks"]
+    ]
 
 
 def _written(record: Record, line: Mapping[str, Any]) -> None:
@@ -161,7 +160,7 @@ class JournalFile:
 
     def begun(self, table: str, chunks: Sequence[Chunk]) -> None:
         """Put a table's chunks down; those that are there already stay."""
-        lines = [[chunk.number, chunk.low, chunk.high] for chunk in chunks]
+        lines = [[[chunk.table.schema, chunk.table.name], chunk.number, chunk.low, chunk.high] for chunk in chunks]
         with self._exclusive() as opened:
             if table not in self._record.chunks:
                 self._write(opened, {"kind": "begun", "table": table, "chunks": lines})
