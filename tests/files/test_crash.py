@@ -22,7 +22,7 @@ from tests.files.tables import prepared, target
 from tests.servers import wait_until
 
 
-@pytest.mark.parametrize(("file_format", "step"), [("csv", 1), ("parquet", 5)])
+@pytest.mark.parametrize(("file_format", "step"), [("csv", 3), ("parquet", 7)])
 def test_killed_before_every_file_operation(tmp_path: Path, file_format: str, step: int) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "tests.files.crash", "everywhere", str(tmp_path), file_format, str(step)],
