@@ -110,7 +110,7 @@ def _killed_at(base: Path, file_format: str, moment: int) -> Callable[[], None]:
 
 
 def everywhere(root: Path, file_format: str, step: int) -> None:
-    """Before each `step`th file operation, from a random one on: kill the run, kill the resumed run too, then let it end."""
+    """Before each `step`th file operation kill the run, kill the resumed run somewhere too, then let it end."""
     chance = random.Random(7)
     for moment in range(random.randrange(step), 10_000, step):
         base = root / str(moment)
