@@ -1,0 +1,83 @@
+"""Rowferry as a contestant: a stream through the REST API, from POST start until it is FINISHED."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from bench.servers import SOURCE, Servers
+from demo.server import Server, start_server
+
+POLL = 0.02
+"""Seconds between two looks at the stream; a time is too long by so much at the most."""
+
+
+@dataclass
+class Ferry:
+    """A server with its connections. `answers` collects the seconds that each call for stats took."""
+
+    server: Server
+    source: str
+    target: str
+    files: str
+    answers: list[float] = field(default_factory=list)
+
+    def to_postgres(self, database: str, source: str = SOURCE) -> str:
+        """A stream config that moves a whole database; its ID."""
+        return self._config(source, {"id": self.target, "spec": {"db": {"database": database}}})
+
+    def to_parquet(self) -> str:
+        """A stream config that writes zstd-compressed Parquet; its ID."""
+        files = {"fileFormat": "parquet", "format": {"compression": "zstd"}}
+        return self._config(SOURCE, {"id": self.files, "spec": {"files": files}})
+
+    def run(self, config: str) -> float:
+        """Run a stream to its end; its seconds, as a client sees them."""
+        began = time.perf_counter()
+        stream = self.server.start_stream(config)
+        while True:
+            asked = time.perf_counter()
+            stats = self.server.stats(stream)
+            now = time.perf_counter()
+            self.answers.append(now - asked)
+            if stats["status"] == "FINISHED":
+                return now - began
+            if stats["status"] not in ("READY", "RUNNING"):
+                raise RuntimeError(f"the stream ended as {stats['status']}: {stats['error']}")
+            time.sleep(POLL)
+
+    def _config(self, database: str, target: dict[str, Any]) -> str:
+        source = {"connections": [{"connectionId": self.source, "database": database}]}
+        document = {"name": f"bench {database}", "mode": "convert", "source": source, "target": target}
+        return self.server.create("stream-configs", document)
+
+
+@contextmanager
+def ferry(servers: Servers, folder: Path) -> Iterator[Ferry]:
+    """A server with its settings as they come, its state and its files in `folder`."""
+    server = start_server(folder / "state", folder / "server.log")
+    try:
+        mariadb, postgres = servers.mariadb, servers.postgres
+        yield Ferry(
+            server,
+            server.create(
+                "connections", _database("mariadb", mariadb.host, mariadb.port, mariadb.user, mariadb.password)
+            ),
+            server.create(
+                "connections", _database("postgresql", postgres.host, postgres.port, postgres.user, postgres.password)
+            ),
+            server.create(
+                "connections",
+                {"name": "files", "type": "files", "spec": {"files": {"basePath": str(folder / "parquet")}}},
+            ),
+        )
+    finally:
+        server.close()
+
+
+def _database(kind: str, host: str, port: int, user: str, password: str) -> dict[str, Any]:
+    return {"name": kind, "type": kind, "host": host, "port": port, "username": user, "password": password}

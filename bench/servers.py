@@ -1,0 +1,56 @@
+"""The two private servers of a benchmark, set up the same for every contestant."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from tests.servers import MariaDb, Postgres, mariadb_server, postgres_server
+
+MARIADB_OPTIONS = ("--innodb-buffer-pool-size=1G", "--innodb-flush-log-at-trx-commit=1", "--innodb-log-file-size=512M")
+POSTGRES_OPTIONS = ("shared_buffers=512MB", "fsync=on", "synchronous_commit=on", "max_wal_size=8GB")
+SOURCE = "bench"
+TINY = "tiny"
+
+
+@dataclass(frozen=True)
+class Servers:
+    """Both servers, and the environment in which their command line clients find their passwords."""
+
+    mariadb: MariaDb
+    postgres: Postgres
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """For a shell: passwords, not visible in the list of processes."""
+        passwords = {"MYSQL_PWD": self.mariadb.password, "PGPASSWORD": self.postgres.password}
+        return {**os.environ, **passwords}
+
+    def mariadb_client(self, database: str) -> str:
+        """The command that sends a query and writes its rows as they come."""
+        server = self.mariadb
+        return f"mariadb --no-defaults -h {server.host} -P {server.port} -u {server.user} --quick -BN {database}"
+
+    def psql(self, database: str) -> str:
+        """The command that runs SQL on PostgreSQL."""
+        server = self.postgres
+        return f"psql -X -q -v ON_ERROR_STOP=1 -h {server.host} -p {server.port} -U {server.user} -d {database}"
+
+    def shell(self, command: str) -> None:
+        """Run a command line in bash, any part of a pipe failing it."""
+        subprocess.run(["bash", "-o", "pipefail", "-c", command], env=self.environment, check=True, capture_output=True)
+
+    def fresh_database(self, name: str) -> None:
+        """An empty PostgreSQL database of that name, and nothing left over from before that could cost time."""
+        self.postgres.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)", f"CREATE DATABASE {name}", "CHECKPOINT")
+
+
+@contextmanager
+def servers() -> Iterator[Servers]:
+    """Both servers, gone afterwards."""
+    with mariadb_server(*MARIADB_OPTIONS) as mariadb, postgres_server(*POSTGRES_OPTIONS) as postgres:
+        mariadb.execute(f"CREATE DATABASE {SOURCE}", f"CREATE DATABASE {TINY}")
+        yield Servers(mariadb, postgres)
