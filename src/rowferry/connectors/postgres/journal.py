@@ -1,0 +1,204 @@
+"""What the target itself remembers of a stream: the schema `_rowferry`, in which a chunk commits with its rows.
+
+`streams` has a row from the moment a stream's structure is prepared until the stream is forgotten, `tables`
+one for each of its tables, `chunks` one for each committed chunk. The rows refer to each other, so a writer
+that was left over from a forgotten stream can commit nothing, and forgetting waits for a commit under way.
+
+The schema comes with the first stream and goes with the last. Both happen under an advisory lock that is
+held to the end of the transaction: a stream that came is seen before the schema would go.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import psycopg
+
+from rowferry.connectors import base
+from rowferry.errors import Conflict
+from rowferry.model.chunks import Chunk, Committed
+from rowferry.model.tables import TableName
+
+SCHEMA = "_rowferry"
+
+_LOCK = 0x726F776665727279
+"""The advisory lock on the schema's existence ("rowferry" in bytes)."""
+
+_CREATE = (
+    f"CREATE SCHEMA {SCHEMA}",
+    f"""CREATE TABLE {SCHEMA}.streams (
+        stream_id text PRIMARY KEY, prepared_at timestamptz NOT NULL DEFAULT now(), finished_at timestamptz)""",
+    f"""CREATE TABLE {SCHEMA}.tables (
+        stream_id text NOT NULL REFERENCES {SCHEMA}.streams ON DELETE CASCADE, table_name text NOT NULL,
+        fingerprint text NOT NULL, created boolean NOT NULL, chunks jsonb, suspended jsonb,
+        PRIMARY KEY (stream_id, table_name))""",
+    f"""CREATE TABLE {SCHEMA}.chunks (
+        stream_id text NOT NULL, table_name text NOT NULL, chunk integer NOT NULL, rows bigint NOT NULL,
+        size bigint NOT NULL, committed_at timestamptz NOT NULL DEFAULT now(),
+        PRIMARY KEY (stream_id, table_name, chunk),
+        FOREIGN KEY (stream_id, table_name) REFERENCES {SCHEMA}.tables ON DELETE CASCADE)""",
+)
+
+CLAIM = f"""
+INSERT INTO {SCHEMA}.chunks (stream_id, table_name, chunk, rows, size) VALUES ($1, $2, $3, 0, 0)
+ON CONFLICT DO NOTHING RETURNING chunk
+"""
+"""The first statement of a chunk's transaction. No row: the chunk is done already.
+
+A second writer of the same chunk waits here, on the primary key, until the first one commits or rolls
+back; so two can never both have written, however late one of them wakes up.
+"""
+
+ENTRY = f"SELECT rows, size FROM {SCHEMA}.chunks WHERE stream_id = $1 AND table_name = $2 AND chunk = $3"
+
+CLOSE = f"""
+UPDATE {SCHEMA}.chunks SET rows = $4, size = $5
+WHERE stream_id = $1 AND table_name = $2 AND chunk = $3 RETURNING chunk
+"""
+
+Session = psycopg.Connection[tuple[Any, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What `prepare` did to a table: whether it `created` it, and the foreign keys it took off meanwhile."""
+
+    fingerprint: str
+    created: bool
+    suspended: Mapping[str, str]
+
+
+def hold(session: Session, stream_id: str) -> None:
+    """Let no other session prepare this stream until the transaction ends."""
+    session.execute("SELECT pg_advisory_xact_lock(%s::int, hashtext(%s))", (_LOCK >> 33, stream_id))
+
+
+def records(session: Session, stream_id: str) -> dict[str, Record] | None:
+    """What was prepared for the stream, by table; None when nothing ever was."""
+    if not _exists(session):
+        return None
+    try:
+        rows = session.execute(
+            f"SELECT t.table_name, t.fingerprint, t.created, t.suspended FROM {SCHEMA}.streams s "
+            f"LEFT JOIN {SCHEMA}.tables t USING (stream_id) WHERE stream_id = %s ORDER BY table_name",
+            (stream_id,),
+        ).fetchall()
+    except (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName):
+        return None
+    if not rows:
+        return None
+    return {name: Record(mark, created, suspended or {}) for name, mark, created, suspended in rows if name is not None}
+
+
+def add(session: Session, stream_id: str, prepared: Mapping[str, Record]) -> None:
+    """Put the stream into the journal, inside the caller's transaction and as its last step."""
+    session.execute("SELECT pg_advisory_xact_lock(%s)", (_LOCK,))
+    if not _exists(session):
+        for statement in _CREATE:
+            session.execute(statement.encode())
+    session.execute(f"INSERT INTO {SCHEMA}.streams (stream_id) VALUES (%s)", (stream_id,))
+    with session.cursor() as cursor:
+        cursor.executemany(
+            f"INSERT INTO {SCHEMA}.tables (stream_id, table_name, fingerprint, created, suspended) "
+            "VALUES (%s, %s, %s, %s, %s)",
+            [
+                (stream_id, name, r.fingerprint, r.created, json.dumps(dict(r.suspended)))
+                for name, r in prepared.items()
+            ],
+        )
+
+
+def read(session: Session, stream_id: str) -> base.Journal | None:
+    """The stream's journal in the pipeline's words."""
+    prepared = records(session, stream_id)
+    if prepared is None:
+        return None
+    begun = session.execute(
+        f"SELECT table_name, chunks FROM {SCHEMA}.tables WHERE stream_id = %s AND chunks IS NOT NULL", (stream_id,)
+    )
+    chunks = {name: [_chunk(entry) for entry in entries] for name, entries in begun}
+    committed = session.execute(
+        f"SELECT table_name, chunk, rows, size FROM {SCHEMA}.chunks WHERE stream_id = %s ORDER BY table_name, chunk",
+        (stream_id,),
+    )
+    return base.Journal(
+        fingerprints={name: record.fingerprint for name, record in prepared.items()},
+        chunks=chunks,
+        committed=[Committed(*row) for row in committed],
+    )
+
+
+def begin(session: Session, stream_id: str, table: str, chunks: Sequence[Chunk]) -> None:
+    """Write down a table's chunks for good; Conflict when others are written there already."""
+    entries = json.dumps([_entry(chunk) for chunk in chunks])
+    done = session.execute(
+        f"UPDATE {SCHEMA}.tables SET chunks = %(chunks)s::jsonb "
+        "WHERE stream_id = %(stream)s AND table_name = %(table)s AND (chunks IS NULL OR chunks = %(chunks)s::jsonb)",
+        {"chunks": entries, "stream": stream_id, "table": table},
+    )
+    if done.rowcount != 1:
+        raise Conflict(f"The target's journal does not expect these chunks of {table}; start a new stream.")
+
+
+def resumed(session: Session, stream_id: str, table: str) -> None:
+    """Note that the foreign keys that were taken off a table are back."""
+    session.execute(
+        f"UPDATE {SCHEMA}.tables SET suspended = '{{}}' WHERE stream_id = %s AND table_name = %s", (stream_id, table)
+    )
+
+
+def finished(session: Session, stream_id: str) -> None:
+    """Note the end, in a commit that waits for the disk: all chunk commits before it are then safe as well."""
+    session.execute(f"UPDATE {SCHEMA}.streams SET finished_at = now() WHERE stream_id = %s", (stream_id,))
+
+
+def forget(session: Session, stream_id: str) -> None:
+    """Remove the stream's rows, and the schema when it was the last; what else lies in the schema stays."""
+    if not _exists(session):
+        return
+    with session.transaction():
+        session.execute("SELECT pg_advisory_xact_lock(%s)", (_LOCK,))
+        if not _exists(session):
+            return
+        session.execute(f"DELETE FROM {SCHEMA}.streams WHERE stream_id = %s", (stream_id,))
+        if session.execute(f"SELECT 1 FROM {SCHEMA}.streams LIMIT 1").fetchone() is None:
+            _drop(session)
+
+
+def _drop(session: Session) -> None:
+    """Failing here is no harm: an empty journal is found and used by the next stream."""
+    try:
+        with session.transaction():
+            session.execute("SET LOCAL lock_timeout = '2s'")
+            session.execute(f"DROP TABLE {SCHEMA}.chunks, {SCHEMA}.tables, {SCHEMA}.streams")
+            session.execute(f"DROP SCHEMA {SCHEMA}")
+    except (
+        psycopg.errors.LockNotAvailable,
+        psycopg.errors.DependentObjectsStillExist,
+        psycopg.errors.InsufficientPrivilege,
+    ):
+        return
+
+
+def _exists(session: Session) -> bool:
+    return session.execute(f"SELECT to_regclass('{SCHEMA}.chunks') IS NOT NULL").fetchall()[0][0] is True
+
+
+def _entry(chunk: Chunk) -> dict[str, Any]:
+    return {
+        "schema": chunk.table.schema, "name": chunk.table.name, "number": chunk.number,
+        "low": None if chunk.low is None else list(chunk.low), "high": None if chunk.high is None else list(chunk.high),
+    }  # fmt: skip
+
+
+def _chunk(entry: Mapping[str, Any]) -> Chunk:
+    low, high = entry["low"], entry["high"]
+    return Chunk(
+        TableName(entry["schema"], entry["name"]),
+        entry["number"],
+        None if low is None else tuple(low),
+        None if high is None else tuple(high),
+    )
