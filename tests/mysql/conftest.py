@@ -26,6 +26,12 @@ def connection(server: MariaDb, **changes: Any) -> Connection:
     return Connection.model_validate({"name": "source", "type": "mariadb", **flat, **changes})
 
 
+def by_each_driver(table: Table) -> list[Table]:
+    """The table so that each driver would read it: by its key, without one, and with very wide rows."""
+    keyless = replace(table, key=())
+    return [table, keyless, replace(keyless, estimated_rows=1000, estimated_bytes=1 << 30)]
+
+
 @dataclass
 class Place:
     """A database, and a source that reads it."""
@@ -50,10 +56,10 @@ class Place:
         assert all(batch.schema.equals(schema) for batch in batches)
         return pa.Table.from_batches(batches, schema)
 
-    def both(self, table: Table) -> Iterator[pa.Table]:
-        """All rows by the reader for bounded chunks, then by the one that waits."""
-        yield self.read(table)
-        yield self.read(replace(table, key=()))
+    def each(self, table: Table) -> Iterator[pa.Table]:
+        """All rows, by each of the drivers."""
+        for one in by_each_driver(table):
+            yield self.read(one)
 
 
 @pytest.fixture

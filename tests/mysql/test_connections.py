@@ -33,7 +33,7 @@ from rowferry.errors import (
 )
 from rowferry.model.chunks import Chunk
 from rowferry.model.tables import Table
-from tests.mysql.conftest import Place, connection
+from tests.mysql.conftest import Place, by_each_driver, connection
 from tests.servers import MariaDb, free_port, mariadb_server, wait_until
 
 
@@ -113,7 +113,7 @@ def test_names_and_passwords_of_every_kind(place: Place) -> None:
     request = SourceRequest(connection(place.server, username=user, password=password), place.database)
     with contextlib.closing(MySqlSource(request)) as source:
         other = replace(place, source=source)
-        assert [found.num_rows for found in other.both(other.table("t"))] == [1, 1]
+        assert [found.num_rows for found in other.each(other.table("t"))] == [1, 1, 1]
     place.run(f"DROP USER `{user}`@'%'")
 
 
@@ -132,10 +132,9 @@ def _reads(place: Place) -> int:
     return int(count)
 
 
-@pytest.fixture(params=["bounded", "streamed"])
+@pytest.fixture(params=[0, 1, 2], ids=["bounded", "streamed", "wide"])
 def filled(request: pytest.FixtureRequest, place: Place) -> Table:
-    table = _filled(place)
-    return table if request.param == "bounded" else replace(table, key=())
+    return by_each_driver(_filled(place))[request.param]
 
 
 def test_closing_early_ends_the_query(place: Place, filled: Table) -> None:
@@ -203,7 +202,7 @@ def _waits(place: Place) -> bool:
 def test_a_table_that_changed(place: Place, statement: str) -> None:
     table = _filled(place, 10)
     place.run(statement)
-    for one in (table, replace(table, key=())):
+    for one in by_each_driver(table):
         with pytest.raises(SourceChanged, match=r"\.t"):
             list(place.source.read(one, Chunk(one.name, 0)))
 
@@ -221,7 +220,7 @@ def test_a_user_without_grants(place: Place) -> None:
     place.run("CREATE USER poor@'%' IDENTIFIED BY 'poor'", f"GRANT SELECT (id) ON {place.database}.t TO poor@'%'")
     request = SourceRequest(connection(place.server, username="poor", password="poor"), place.database)
     with contextlib.closing(MySqlSource(request)) as source:
-        for one in (table, replace(table, key=())):
+        for one in by_each_driver(table):
             with pytest.raises((ReadFailed, SourceChanged)) as caught:
                 list(source.read(one, Chunk(one.name, 0)))
             assert isinstance(caught.value, RowferryError)
@@ -299,7 +298,7 @@ def test_reading_over_tls(secured: tuple[MariaDb, Path], mode: str, written: str
     request = SourceRequest(connection(server, username=user, password=user, ssl=wish), "d")
     with contextlib.closing(MySqlSource(request)) as source:
         place = Place(server, "d", source)
-        assert [found.to_pylist() for found in place.both(place.table("t"))] == [[{"id": 1}]] * 2
+        assert [found.to_pylist() for found in place.each(place.table("t"))] == [[{"id": 1}]] * 3
 
 
 def test_a_certificate_that_is_not_trusted(secured: tuple[MariaDb, Path], tmp_path: Path) -> None:

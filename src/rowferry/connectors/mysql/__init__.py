@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from rowferry.connectors.base import Capabilities, Connector, Server, Source, SourceRequest
 from rowferry.connectors.mysql.server import MySqlServer
+from rowferry.connectors.mysql.source import MySqlSource
 
 if TYPE_CHECKING:
     from rowferry.config.connection import Connection
@@ -16,8 +17,6 @@ def _open_server(connection: Connection) -> Server:
 
 
 def _open_source(request: SourceRequest) -> Source:
-    from rowferry.connectors.mysql.source import MySqlSource  # noqa: PLC0415 - a browsing process never reads rows
-
     return MySqlSource(request)
 
 

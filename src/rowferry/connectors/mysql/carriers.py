@@ -1,7 +1,8 @@
 """How each type is selected so that a driver carries every value exactly, and how Arrow gets it back.
 
-Two drivers read rows: ConnectorX, fast, for chunks of bounded size; DuckDB, which waits for a slow
-consumer, for the rest. What one of them would change or cannot read is cast by the server first.
+Three drivers read rows: ConnectorX, the fastest, for chunks of bounded size; DuckDB, which waits for a slow
+consumer, for the rest; PyMySQL, which takes single rows and gets every value as text, where rows are very wide.
+What one of them would change or cannot read is cast by the server first.
 """
 
 from __future__ import annotations
@@ -30,10 +31,11 @@ _TIME = r"^(?P<sign>-?)(?P<h>\d+):(?P<m>\d\d):(?P<s>\d\d)(?:\.(?P<f>\d{1,6}))?$"
 
 @dataclass(frozen=True, slots=True)
 class Carrier:
-    """One way across: the expression for ConnectorX, the one for DuckDB, and what becomes of the answer."""
+    """How a type crosses: the expression for each driver, and what becomes of the answer."""
 
     bounded: Expression
     streamed: Expression
+    wide: Expression
     decode: Decode
 
 
@@ -51,6 +53,11 @@ def _as_char(name: str, _: Column) -> str:
 
 def _as_binary(name: str, _: Column) -> str:
     return f"CAST({name} AS BINARY)"
+
+
+def _as_double(name: str, _: Column) -> str:
+    """As text a FLOAT has six digits, a double all of them."""
+    return f"{name} * 1e0"
 
 
 def _as_bits(name: str, column: Column) -> str:
@@ -137,28 +144,28 @@ def _to_ewkb(array: pa.Array, _: Column) -> pa.Array:
     return pc.if_else(without, part(4), with_srid).cast(pa.binary())
 
 
-_SAME = Carrier(_plain, _plain, _cast)
-_TEXT = Carrier(_plain, _plain, _to_text)
-_MOMENT = Carrier(_plain, _as_char, _to_time)
+_SAME = Carrier(_plain, _plain, _plain, _cast)
+_TEXT = Carrier(_plain, _plain, _plain, _to_text)
+_MOMENT = Carrier(_plain, _as_char, _as_char, _to_time)
 
 CARRIERS: Mapping[type, Carrier] = {
     t.Integer: _SAME,
     t.Year: _SAME,
-    t.Float: _SAME,
-    t.Decimal: Carrier(_decimal, _decimal, _to_decimal),
+    t.Float: Carrier(_plain, _plain, _as_double, _cast),
+    t.Decimal: Carrier(_decimal, _decimal, _as_char, _to_decimal),
     t.Text: _TEXT,
     t.Enum: _TEXT,
     t.Set: _TEXT,
     t.Inet: _TEXT,
-    t.Json: Carrier(_json, _json, _to_text),
-    t.Bits: Carrier(_as_bits, _as_bits, _to_text),
+    t.Json: Carrier(_json, _json, _json, _to_text),
+    t.Bits: Carrier(_as_bits, _as_bits, _as_bits, _to_text),
     t.Binary: _SAME,
-    t.Uuid: Carrier(_as_binary, _as_binary, _cast),
+    t.Uuid: Carrier(_as_binary, _as_binary, _as_binary, _cast),
     t.Date: _MOMENT,
     t.DateTime: _MOMENT,
     t.Instant: _MOMENT,
-    t.Duration: Carrier(_duration, _duration, _to_duration),
-    t.Geometry: Carrier(_as_binary, _plain, _to_ewkb),
+    t.Duration: Carrier(_duration, _duration, _as_char, _to_duration),
+    t.Geometry: Carrier(_as_binary, _plain, _as_binary, _to_ewkb),
 }
 """One row per neutral type that these servers hold."""
 

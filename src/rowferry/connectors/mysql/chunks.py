@@ -8,10 +8,10 @@ from pymysql.connections import Connection as Session
 
 from rowferry.connectors.base import ChunkSize
 from rowferry.connectors.mysql.keys import KeyColumn, bounds, splits
-from rowferry.connectors.mysql.sql import quoted, where
+from rowferry.connectors.mysql.sql import ROWS, order_by, quoted, where
 from rowferry.model import types as t
 from rowferry.model.chunks import Chunk, Key
-from rowferry.model.tables import Column, Table, TableName
+from rowferry.model.tables import Column, Sort, Table, TableName
 
 _TRUSTED_ROWS = 1000
 """From this many rows on, the server's average row length means something."""
@@ -36,17 +36,23 @@ def split(session: Session, table: Table, columns: Sequence[KeyColumn], size: Ch
 
 
 def rows_per_chunk(session: Session, table: Table, columns: Sequence[KeyColumn], size: ChunkSize) -> int:
-    """How many rows fit into a chunk of that size, by the larger of the server's word and a sample."""
-    width = len(table.columns) * _VALUE_BYTES
+    """How many rows fit into a chunk of that size."""
+    return max(1, min(size.rows, size.size // row_width(session, table, columns)))
+
+
+def row_width(session: Session, table: Table, columns: Sequence[KeyColumn]) -> int:
+    """About how many bytes a row has, by the larger of the server's word and a sample; a query's are not sampled."""
+    width = 1 + len(table.columns) * _VALUE_BYTES
     if table.estimated_rows >= _TRUSTED_ROWS:
         width = max(width, table.estimated_bytes // table.estimated_rows)
-    wide = [column for column in table.columns if _may_be_long(column)]
-    if wide:
+    wide = [column for column in table.columns if may_be_long(column)]
+    if wide and table.query is None:
         width = max(width, _sampled_width(session, table.name, columns, wide))
-    return max(1, min(size.rows, size.size // max(1, width)))
+    return width
 
 
-def _may_be_long(column: Column) -> bool:
+def may_be_long(column: Column) -> bool:
+    """Whether one value may be much longer than most."""
     if isinstance(column.type, t.Text | t.Binary):
         return column.type.length is None or column.type.length > 255
     return isinstance(column.type, t.Json | t.Geometry)
@@ -54,11 +60,9 @@ def _may_be_long(column: Column) -> bool:
 
 def _sampled_width(session: Session, name: TableName, columns: Sequence[KeyColumn], wide: Sequence[Column]) -> int:
     lengths = " + ".join(f"COALESCE(LENGTH({quoted(column.name)}), 0)" for column in wide)
+    orders = [order_by([Sort(column.name, down) for column in columns]) for down in (False, True)]
     ends = " UNION ALL ".join(
-        f"(SELECT {lengths} AS `n` FROM {_place(name)} ORDER BY "
-        + ", ".join(quoted(column.name) + direction for column in columns)
-        + f" LIMIT {_SAMPLE})"
-        for direction in ("", " DESC")
+        f"(SELECT {lengths} AS `n` FROM {_place(name)} AS {ROWS}{order} LIMIT {_SAMPLE})" for order in orders
     )
     with session.cursor() as cursor:
         cursor.execute(f"SELECT CAST(AVG(`n`) AS SIGNED) FROM ({ends}) AS `s`")

@@ -219,5 +219,5 @@ def _sizes_of_result(field: ResultField, name: str, unsigned: bool) -> tuple[int
     if name in ("binary", "varbinary", "bit"):
         return field.length, None, None
     if name == "decimal":
-        return None, field.length - (field.scale > 0) - (not unsigned), field.scale
+        return None, max(1, min(65, field.length - (field.scale > 0) - (not unsigned))), field.scale
     return None, None, min(field.scale, 6) if name in _TIMES else None

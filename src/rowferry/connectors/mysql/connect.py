@@ -74,6 +74,19 @@ def settings_statement(variant: Variant) -> str:
     return "SET " + ", ".join(f"{name}={value}" for name, value in variant.settings.items())
 
 
+def shielded(variant: Variant, select: str) -> str | None:
+    """The SELECT with those settings that change values, for a session we cannot prepare; None where that has no words.
+
+    Not the time zone: MariaDB takes the end of a history table's time in the zone before, and so would find no rows.
+    """
+    if variant.mariadb:
+        settings = f"sql_mode='', max_statement_time=0, net_write_timeout={STALL}"
+        return f"SET STATEMENT {settings} FOR {select}"
+    if variant.version < (8,):
+        return None
+    return select.replace("SELECT ", "SELECT /*+ SET_VAR(sql_mode='') SET_VAR(max_execution_time=0) */ ", 1)
+
+
 class Access:
     """How to reach the server of `connection`, for each driver. Several threads may use it.
 
@@ -113,10 +126,10 @@ class Access:
                 autocommit=True,
                 **self._pymysql_tls(),
             )
+            with session.cursor() as cursor:
+                cursor.execute(settings_statement(variant_of(session)))
         except (pymysql.Error, OSError, ValueError) as error:
             raise connection_failed(error, self.place, self._spec.username, database) from error
-        with session.cursor() as cursor:
-            cursor.execute(settings_statement(variant_of(session)))
         return session
 
     @contextmanager

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from operator import attrgetter
 from uuid import uuid4
 
 import pyarrow as pa
@@ -13,13 +13,14 @@ import pymysql
 from pymysql.connections import Connection as Session
 
 from rowferry.connectors.base import ChunkSize
-from rowferry.connectors.mysql.carriers import Expression, ZeroDate, carrier
+from rowferry.connectors.mysql.carriers import Carrier, Expression, ZeroDate, carrier
 from rowferry.connectors.mysql.catalog import bare_query, is_versioned, live_columns
-from rowferry.connectors.mysql.chunks import rows_per_chunk
-from rowferry.connectors.mysql.connect import Access, settings_statement, variant_of
+from rowferry.connectors.mysql.chunks import may_be_long, row_width, rows_per_chunk
+from rowferry.connectors.mysql.connect import Access, Variant, settings_statement, shielded, variant_of
 from rowferry.connectors.mysql.failures import error_code, failed, lost
 from rowferry.connectors.mysql.keys import KeyColumn, bounds, splits
-from rowferry.connectors.mysql.readers import Batches, DriverFailed, read_bounded, read_streamed
+from rowferry.connectors.mysql.readers import Batches, DriverFailed, read_bounded, read_streamed, read_wide
+from rowferry.connectors.mysql.running import Running
 from rowferry.connectors.mysql.sql import ROWS, condition, limit, order_by, quoted, where
 from rowferry.connectors.mysql.types import neutral_type
 from rowferry.errors import (
@@ -41,41 +42,16 @@ MOST = ChunkSize(rows=1_000_000, size=512 << 20)
 
 _BATCH_ROWS = 32768
 _BATCH_BYTES = 16 << 20
+_WIDE_BYTES = 32 << 10
+_BOUNDED = attrgetter("bounded")
+_STREAMED = attrgetter("streamed")
+_WIDE = attrgetter("wide")
 _DATES = (t.Date, t.DateTime, t.Instant)
-
-
-@dataclass
-class Running:
-    """The reads that are under way, and how each is ended from another thread."""
-
-    closed: bool = False
-    ends: dict[str, Callable[[], None]] = field(default_factory=dict)
-    lock: threading.Lock = field(default_factory=threading.Lock)
-
-    def begin(self, token: str, end: Callable[[], None]) -> None:
-        """Note how the read `token` is ended; Cancelled when nothing may begin any more."""
-        with self.lock:
-            if self.closed:
-                raise Cancelled("The source is closed.")
-            self.ends[token] = end
-
-    def over(self, token: str) -> None:
-        """The read has ended by itself."""
-        with self.lock:
-            self.ends.pop(token, None)
-
-    def close(self) -> None:
-        """End them all."""
-        with self.lock:
-            self.closed = True
-            ends, self.ends = list(self.ends.values()), {}
-        for end in ends:
-            end()
 
 
 @dataclass(frozen=True)
 class Reading:
-    """One read of one chunk. `live` are the columns the table has now; none for a query."""
+    """One read of one chunk. `live` are the columns the table has now; none for a query. `token` marks its statement."""
 
     access: Access
     table: Table
@@ -88,17 +64,22 @@ class Reading:
         """The columns of the key."""
         return [self.live[name] for name in self.table.key if name in self.live]
 
-    def statement(self, side: Callable[[Column], Expression]) -> str:
-        """The SELECT, with the expressions of that side of the carriers; the token in it finds it again."""
+    def statement(self, expression: Callable[[Carrier], Expression]) -> str:
+        """The SELECT, each column as that side of its carrier spells it."""
+        selection = self.table.selection
+        return f"{self._select(expression)}{order_by(selection.sorts)}{limit(selection.limit)}"
+
+    def trial(self) -> str:
+        """The SELECT, to be refused or to find nothing."""
+        return f"{self._select(_BOUNDED)} LIMIT 0"
+
+    def _select(self, expression: Callable[[Carrier], Expression]) -> str:
         expressions = [
-            f"{side(column)(quoted(column.name), column)} AS `c{number}`"
+            f"{expression(carrier(column))(quoted(column.name), column)} AS `c{number}`"
             for number, column in enumerate(self.table.columns)
         ]
-        selection = self.table.selection
-        return (
-            f"SELECT /* rowferry {self.token} */ {', '.join(expressions)} FROM {self._rows()}"
-            f"{where(self.conditions())}{order_by(selection.sorts)}{limit(selection.limit)}"
-        )
+        columns = ", ".join(expressions)
+        return f"SELECT /* rowferry {self.token} */ {columns} FROM {self._rows()}{where(self.conditions())}"
 
     def conditions(self) -> list[str]:
         """What holds for the chunk's rows, and for the selected ones among them."""
@@ -127,9 +108,9 @@ class Reading:
 def read_chunk(access: Access, running: Running, table: Table, chunk: Chunk) -> Generator[pa.RecordBatch, None, None]:
     """The chunk's rows in the neutral form."""
     _refuse_unknown(table)
-    reading, url, settings = _prepared(access, table, chunk)
+    reading, driver = _prepared(access, table, chunk)
     schema = arrow_schema(table.columns)
-    batches = _opened(reading, running, url, settings)
+    batches = _opened(reading, running, driver)
     finished = False
     try:
         for batch in batches:
@@ -141,7 +122,7 @@ def read_chunk(access: Access, running: Running, table: Table, chunk: Chunk) -> 
     finally:
         running.over(reading.token)
         batches.close()
-        if url is not None and not finished:
+        if driver.greedy and not finished:
             end_query(access, reading.token)
 
 
@@ -152,22 +133,55 @@ def _refuse_unknown(table: Table) -> None:
         raise UnsupportedType(f"{place} has the type {declared}, which cannot be carried exactly.")
 
 
-def _prepared(access: Access, table: Table, chunk: Chunk) -> tuple[Reading, str | None, str]:
-    """The read, the address for the fast driver (None: the other one reads), and its session's settings."""
-    token = uuid4().hex
+@dataclass(frozen=True, slots=True)
+class Driver:
+    """Which driver reads, and what it needs: an address (ConnectorX), or the name of none of them (PyMySQL)."""
+
+    name: str
+    variant: Variant
+    url: str = ""
+
+    @property
+    def greedy(self) -> bool:
+        """Whether its query goes on when nobody takes the rows."""
+        return self.name == "bounded"
+
+
+def _prepared(access: Access, table: Table, chunk: Chunk) -> tuple[Reading, Driver]:
     with _asking(access, table) as session:
         try:
             live = {} if table.query is not None else live_columns(session, table.name)
-            reading = Reading(access, table, chunk, live, token)
+            reading = Reading(access, table, chunk, live, uuid4().hex)
             _refuse_changed(reading)
-            url = access.url() if _is_bounded(session, reading) else None
+            return reading, _driver(session, reading)
         except pymysql.Error as error:
             raise failed(error, str(table.name)) from error
-        return reading, url, settings_statement(variant_of(session))
+
+
+def _driver(session: Session, reading: Reading) -> Driver:
+    variant = variant_of(session)
+    url = reading.access.url()
+    if url is not None and _is_bounded(session, reading):
+        return Driver("bounded", variant, url)
+    if shielded(variant, "") is None or _is_wide(session, reading.table):
+        return Driver("wide", variant)
+    return Driver("streamed", variant)
+
+
+def _is_wide(session: Session, table: Table) -> bool:
+    """Whether DuckDB, which always takes 2048 rows together, would hold too much at once."""
+    if table.query is not None:
+        return any(may_be_long(column) for column in table.columns)
+    return row_width(session, table, []) > _WIDE_BYTES
 
 
 def _asking(access: Access, table: Table) -> AbstractContextManager[Session]:
-    return access.session(table.name.schema if table.query is not None and table.name.schema else None)
+    return access.session(_default_database(table))
+
+
+def _default_database(table: Table) -> str | None:
+    """Where the unqualified names of a query are looked up."""
+    return table.name.schema or None if table.query is not None else None
 
 
 def _refuse_changed(reading: Reading) -> None:
@@ -207,14 +221,16 @@ def _is_bounded(session: Session, reading: Reading) -> bool:
         return not cursor.fetchall()
 
 
-def _opened(reading: Reading, running: Running, url: str | None, settings: str) -> Batches:
-    table, token = reading.table, reading.token
+def _opened(reading: Reading, running: Running, driver: Driver) -> Batches:
+    access, table, token = reading.access, reading.table, reading.token
     rows = _batch_rows(table)
-    if url is not None:
-        running.begin(token, lambda: end_query(reading.access, token))
-        return read_bounded(url, settings, reading.statement(lambda column: carrier(column).bounded), rows)
-    sql = reading.statement(lambda column: carrier(column).streamed)
-    return read_streamed(reading.access, table.name.schema, sql, rows, lambda end: running.begin(token, end))
+    if driver.name == "streamed":
+        sql = shielded(driver.variant, reading.statement(_STREAMED)) or ""
+        return read_streamed(access, table.name.schema, sql, rows, lambda end: running.begin(token, end))
+    running.begin(token, lambda: end_query(access, token))
+    if driver.name == "wide":
+        return read_wide(access.connect(_default_database(table)), reading.statement(_WIDE), _BATCH_BYTES)
+    return read_bounded(driver.url, settings_statement(driver.variant), reading.statement(_BOUNDED), rows)
 
 
 def _batch_rows(table: Table) -> int:
@@ -262,12 +278,7 @@ def _explained(reading: Reading, running: Running, error: DriverFailed) -> Rowfe
 def _found_out(session: Session, reading: Reading) -> RowferryError:
     chunk = reading.chunk
     with session.cursor() as cursor:
-        if reading.table.query is not None:
-            cursor.execute(f"SELECT * FROM (\n{bare_query(reading.table.query)}\n) AS {ROWS} LIMIT 0")
-        else:
-            cursor.execute(
-                reading.statement(lambda column: carrier(column).bounded).partition(" LIMIT ")[0] + " LIMIT 0"
-            )
+        cursor.execute(reading.trial())
         for column in _date_columns(reading.table.columns):
             cursor.execute(reading.odd_date(column))
             if cursor.fetchall():

@@ -1,4 +1,4 @@
-"""The two drivers that read rows into Arrow: one fast and greedy, one that waits for its consumer."""
+"""The drivers that read rows into Arrow: one fast and greedy, one that waits for its consumer, one for very wide rows."""
 
 from __future__ import annotations
 
@@ -10,8 +10,12 @@ from typing import Any
 
 import duckdb
 import pyarrow as pa
+import pymysql
+from pymysql.connections import Connection as Session
+from pymysql.cursors import SSCursor
 
 from rowferry.connectors.mysql.connect import Access
+from rowferry.connectors.mysql.failures import error_code
 
 Batches = Generator[pa.RecordBatch, None, None]
 Register = Callable[[Callable[[], None]], None]
@@ -91,6 +95,50 @@ def _attach(connection: duckdb.DuckDBPyConnection, secret: dict[str, str]) -> No
     parts = ", ".join(f"{name} {_text(value)}" for name, value in secret.items())
     connection.execute(f"CREATE SECRET source (TYPE mysql, {parts})")
     connection.execute("ATTACH '' AS source (TYPE mysql, SECRET source, READ_ONLY)")
+
+
+def read_wide(session: Session, sql: str, batch_bytes: int) -> Batches:
+    """The rows by PyMySQL, one at a time, so that a batch ends by its bytes and not by the number of its rows.
+
+    Values come as the server's text, or bytes where they have no charset.
+    """
+    session.decoders = {}  # type: ignore[attr-defined]  # the driver's own would make objects of them
+    cursor = SSCursor(session)
+    try:
+        cursor.execute(sql)
+        names = [str(item[0]) for item in cursor.description]
+        rows: list[tuple[str | bytes | None, ...]] = []
+        size = 0
+        for row in cursor.fetchall_unbuffered():
+            rows.append(row)
+            size += sum(map(len, filter(None, row)))
+            if size >= batch_bytes:
+                yield _batch(rows, names)
+                rows, size = [], 0
+        if rows:
+            yield _batch(rows, names)
+    except (pymysql.Error, OSError) as error:
+        raise DriverFailed(f"ERROR {error_code(error) or 2013}") from None
+    finally:
+        _abandon(session)
+
+
+def _batch(rows: list[tuple[str | bytes | None, ...]], names: list[str]) -> pa.RecordBatch:
+    return pa.RecordBatch.from_arrays([_column(values) for values in zip(*rows, strict=True)], names)
+
+
+def _column(values: tuple[str | bytes | None, ...]) -> pa.Array:
+    binary = any(isinstance(value, bytes) for value in values)
+    return pa.array(values, pa.large_binary() if binary else pa.large_string())
+
+
+def _abandon(session: Session) -> None:
+    """Hang up without taking the rest of the result, which the driver would do by itself."""
+    result = session._result  # type: ignore[attr-defined]
+    if result is not None:
+        result.unbuffered_active = False
+    with suppress(pymysql.Error, OSError):
+        session.close()
 
 
 def _load_extension(connection: duckdb.DuckDBPyConnection) -> None:

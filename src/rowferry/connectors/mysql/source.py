@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Generator, Sequence
+from typing import TYPE_CHECKING
 
-import pyarrow as pa
 import pymysql
 from pymysql.connections import Connection as Session
 
@@ -14,10 +14,13 @@ from rowferry.connectors.mysql import catalog
 from rowferry.connectors.mysql.chunks import split
 from rowferry.connectors.mysql.connect import Access
 from rowferry.connectors.mysql.failures import failed
-from rowferry.connectors.mysql.read import Running, read_chunk
+from rowferry.connectors.mysql.running import Running
 from rowferry.errors import InvalidInput, MissingTable, SourceChanged
 from rowferry.model.chunks import Chunk
 from rowferry.model.tables import Selection, Table, TableName
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 
 class MySqlSource:
@@ -63,6 +66,8 @@ class MySqlSource:
 
     def read(self, table: Table, chunk: Chunk) -> Generator[pa.RecordBatch, None, None]:
         """The chunk's rows as they are committed at the moment its statement begins."""
+        from rowferry.connectors.mysql.read import read_chunk  # noqa: PLC0415 - planning needs no Arrow and no driver
+
         return read_chunk(self._access, self._running, table, chunk)
 
     def close(self) -> None:
