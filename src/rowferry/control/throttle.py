@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Callable
@@ -28,7 +29,7 @@ class Throttle:
             _, until = self._failures.get(origin, (0, 0.0))
         wait = until - self._clock()
         if wait > 0:
-            raise Unauthenticated(f"Too many wrong passwords: try again in {int(wait) + 1} seconds.")
+            raise Unauthenticated(f"Too many wrong passwords: try again in {math.ceil(wait)} seconds.")
 
     def failed(self, origin: str) -> None:
         """The origin tried and was wrong."""
