@@ -13,6 +13,7 @@ from rowferry.config.settings import Settings
 from rowferry.control.services import Services
 from rowferry.errors import Conflict, InvalidInput
 from rowferry.telemetry.setup import configure_logging
+from rowferry.ui.mount import mount
 
 USUAL_PORTS = (80, 8020)
 
@@ -41,6 +42,7 @@ def serve(settings: Settings) -> None:
     configure_logging(settings.log_level)
     listening = _listen(settings)
     app: FastAPI = create_app(settings, start_streams)
+    mount(app, app.state.services)
     host, port = listening.getsockname()[:2]
     shown = "localhost" if host in ("0.0.0.0", "::") else f"[{host}]" if ":" in host else host  # noqa: S104  shown only
     url = f"http://{shown}" if port == USUAL_PORTS[0] else f"http://{shown}:{port}"

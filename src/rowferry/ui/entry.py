@@ -145,7 +145,7 @@ def _to(path: str) -> RedirectResponse:
 
 def _setup_page(token: str, email: str = "", error: RowferryError | None = None) -> Response:
     content = (
-        sentence("Create the account of this installation. It stays on this machine.")
+        sentence("Create the account of this installation.")
         + (sentence(error.message, "rf-error") if error else "")
         + '<form method="post" action="/setup">'
         + field("token", "", "hidden", token)

@@ -60,7 +60,7 @@ async def overview(visit: Visit, streams: StreamControl) -> None:
 def _table() -> ui.table:
     spare = {"classes": "rf-spare", "headerClasses": "rf-spare"}
     columns = [{**column, **(spare if column["name"] in _SPARE else {})} for column in _COLUMNS]
-    table = ui.table(rows=[], columns=columns, row_key="id", pagination=15).classes("rf-table")
+    table = ui.table(rows=[], columns=columns, row_key="id").classes("rf-table")
     table.props("flat").add_slot("body-cell-name", _NAME)
     table.add_slot("body-cell-state", _STATE)
     table.add_slot("body-cell-progress", _PROGRESS)
