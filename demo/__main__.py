@@ -141,7 +141,6 @@ def parquet_folder(table: str) -> Path:
 
 def report(compared: list[Compared], ended: dict[str, dict[str, Any]], seconds: float) -> None:
     """The table of results and one line a stream."""
-    console.print()
     console.print(summary(compared))
     for title, stats in ended.items():
         target = stats["target"]
@@ -155,7 +154,8 @@ def explain_results() -> None:
     """Where the results are after the processes have ended."""
     console.print(
         "\nThe Parquet files are in [bold].rowferry-demo/parquet[/], logs in [bold].rowferry-demo/logs[/].\n"
-        "Read one:  .venv/bin/python -c 'import pyarrow.parquet as p; print(p.read_table(\"FOLDER\"))'\n"
+        "Read one:  .venv/bin/python -c "
+        "'import pyarrow.parquet as p; print(p.read_table(\".rowferry-demo/parquet/orders\"))'\n"
         "Look at the server and the databases:  make demo KEEP=1"
     )
 
@@ -176,7 +176,7 @@ def explain_kept(server: Server, database: Postgres) -> None:
         "Stop it with:      [bold]make demo-stop[/]",
     ]
     for line in lines:
-        console.print(line, soft_wrap=True)
+        console.print(line)
 
 
 if __name__ == "__main__":

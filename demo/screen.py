@@ -15,7 +15,7 @@ from rich.table import Table
 
 from demo.verify import Sum
 
-console = Console(highlight=False)
+console = Console(highlight=False, soft_wrap=True)
 
 
 @dataclass(frozen=True)
@@ -76,10 +76,10 @@ class Bars:
 def summary(compared: Sequence[Compared]) -> Table:
     """The result, one row a table."""
     places = list(compared[0].arrived) if compared else []
-    table = Table(title="Source and copies, compared row by row", title_justify="left")
+    table = Table(title="\nSource and copies, compared row by row", title_justify="left")
     table.add_column("table")
     table.add_column("rows", justify="right")
-    table.add_column("checksum of the source")
+    table.add_column("checksum of the source", overflow="fold")
     for place in places:
         table.add_column(place)
     for each in compared:

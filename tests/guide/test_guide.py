@@ -6,12 +6,13 @@ import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from demo.server import Server, start_server
 from tests.guide.compare import assert_in_parquet, assert_in_postgres
-from tests.guide.walk import CREATIONS, OPERATIONS, Walk
+from tests.guide.walk import CREATIONS, OPERATIONS, Answer, Walk
 from tests.guide.world import databases
 from tests.servers import MariaDb, Postgres
 
@@ -126,7 +127,7 @@ def test_streams_to_postgresql_with_all_tables(walk: Walk) -> None:
 def test_other_commands(walk: Walk) -> None:
     """Whatever else the guide shows is answered with success."""
     config = next(iter(walk.configs))
-    streams = [answer.body["id"] for answer in walk.done if re.search(r"/start$", answer.command.path)]
+    streams = [answer.body["id"] for answer in walk.done if _started(answer)]
     for command in walk.others():
         answer = walk.run(command, {"CONFIG_ID": walk.configs[config], "STREAM_ID": streams[0]})
         assert 200 <= answer.status < 300, answer
@@ -137,7 +138,11 @@ def test_every_command_was_run(walk: Walk) -> None:
     assert {answer.command for answer in walk.done} == set(walk.commands)
 
 
-def _configs(walk: Walk, target: str, tables: bool | None = None) -> list[dict[str, object]]:
+def _started(answer: Answer) -> bool:
+    return OPERATIONS.get(answer.command.call) == "start" and "id" in answer.body
+
+
+def _configs(walk: Walk, target: str, tables: bool | None = None) -> list[dict[str, Any]]:
     """The guide's stream configs by the kind of their target, and by whether they name tables."""
     bodies = [command.body for command in walk.creations(CREATIONS[1])]
     fitting = [body for body in bodies if target in body["target"]["spec"]]

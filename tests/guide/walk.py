@@ -6,6 +6,7 @@ import json
 import os
 import re
 import subprocess
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -47,6 +48,7 @@ class Walk:
     postgres: Postgres
     exports: Path
     curl_home: Path
+    tell: Callable[[Answer], None] = lambda _: None
     connections: dict[str, str] = field(default_factory=dict)
     configs: dict[str, str] = field(default_factory=dict)
     done: list[Answer] = field(default_factory=list)
@@ -110,6 +112,7 @@ class Walk:
         content, _, status = done.stdout.rpartition("\n")
         answer = Answer(command, int(status), _parsed(content))
         self.done.append(answer)
+        self.tell(answer)
         return answer
 
     def filled_in(self, command: Command, ids: dict[str, str]) -> str:
@@ -121,16 +124,22 @@ class Walk:
             text = text.replace(placeholder, self.connections.get(kind, placeholder))
         for placeholder, value in ids.items():
             text = re.sub(rf"(?<![A-Z_]){placeholder}", value, text)
-        for key, value in self._place(command).items():
-            text = re.sub(rf'("{key}":\s*)("[^"]*"|\d+)', lambda found, v=value: found[1] + json.dumps(v), text)
+        for key, own in self._place(command).items():
+            head, _, rest = text.partition(f'"{key}":')
+            text = f'{head}"{key}": {json.dumps(own)}{_after_value(rest)}' if rest else text
         return text
 
     def _place(self, command: Command) -> dict[str, str | int]:
         kind = command.body.get("type") if isinstance(command.body, dict) else None
-        server = {"mysql": self.mariadb, "mariadb": self.mariadb, "postgresql": self.postgres}.get(str(kind))
-        if server is None:
+        if kind not in ("mysql", "postgresql"):
             return {"basePath": str(self.exports)}
+        server = self.mariadb if kind == "mysql" else self.postgres
         return {"host": server.host, "port": server.port, "username": server.user, "password": server.password}
+
+
+def _after_value(text: str) -> str:
+    """What follows the JSON string or number that the text begins with."""
+    return re.sub(r'^\s*("[^"]*"|\d+)', "", text, count=1)
 
 
 def _parsed(content: str) -> Any:

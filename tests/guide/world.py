@@ -50,7 +50,8 @@ SOURCE_DATABASES: dict[str, tuple[str, ...]] = {
         "INSERT INTO customers SELECT seq, concat('Customer ', seq), '1950-01-01' + INTERVAL seq DAY, seq % 7 = 0 "
         "FROM seq_1_to_2000",
         "CREATE TABLE orders (id bigint AUTO_INCREMENT PRIMARY KEY, customer_id int NOT NULL, "
-        "total decimal(12,2) NOT NULL, placed datetime NOT NULL, KEY (placed), FOREIGN KEY (customer_id) REFERENCES customers (id))",
+        "total decimal(12,2) NOT NULL, placed datetime NOT NULL, KEY (placed), "
+        "FOREIGN KEY (customer_id) REFERENCES customers (id))",
         "INSERT INTO orders SELECT seq, 1 + seq % 2000, seq / 16, '2025-01-01' + INTERVAL seq MINUTE "
         "FROM seq_1_to_5000",
         *(statement.format(name="visits") for statement in _LONG_TABLE),
