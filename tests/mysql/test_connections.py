@@ -134,7 +134,8 @@ def _reads(place: Place) -> int:
 
 @pytest.fixture(params=[0, 1, 2], ids=["bounded", "streamed", "wide"])
 def filled(request: pytest.FixtureRequest, place: Place) -> Table:
-    return by_each_driver(_filled(place))[request.param]
+    tables: list[Table] = by_each_driver(_filled(place))
+    return tables[int(request.param)]
 
 
 def test_closing_early_ends_the_query(place: Place, filled: Table) -> None:

@@ -51,7 +51,7 @@ _DATES = (t.Date, t.DateTime, t.Instant)
 
 @dataclass(frozen=True)
 class Reading:
-    """One read of one chunk. `live` are the columns the table has now; none for a query. `token` marks its statement."""
+    """One read of one chunk. `live`: the columns the table has now, none for a query. `token` marks its statement."""
 
     access: Access
     table: Table
@@ -110,7 +110,11 @@ def read_chunk(access: Access, running: Running, table: Table, chunk: Chunk) -> 
     _refuse_unknown(table)
     reading, driver = _prepared(access, table, chunk)
     schema = arrow_schema(table.columns)
-    batches = _opened(reading, running, driver)
+    try:
+        batches = _opened(reading, running, driver)
+    except RowferryError:
+        running.over(reading.token)
+        raise
     finished = False
     try:
         for batch in batches:

@@ -1,4 +1,4 @@
-"""The drivers that read rows into Arrow: one fast and greedy, one that waits for its consumer, one for very wide rows."""
+"""The drivers that read rows into Arrow: one fast and greedy, one that waits, one for very wide rows."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def read_wide(session: Session, sql: str, batch_bytes: int) -> Batches:
 
     Values come as the server's text, or bytes where they have no charset.
     """
-    session.decoders = {}  # type: ignore[attr-defined]  # the driver's own would make objects of them
+    session.decoders = {}  # the driver's own would make objects of them
     cursor = SSCursor(session)
     try:
         cursor.execute(sql)
@@ -128,8 +128,10 @@ def _batch(rows: list[tuple[str | bytes | None, ...]], names: list[str]) -> pa.R
 
 
 def _column(values: tuple[str | bytes | None, ...]) -> pa.Array:
-    binary = any(isinstance(value, bytes) for value in values)
-    return pa.array(values, pa.large_binary() if binary else pa.large_string())
+    first = next((value for value in values if value is not None), None)
+    if first is None:
+        return pa.nulls(len(values))
+    return pa.array(values, pa.large_binary() if isinstance(first, bytes) else pa.large_string())
 
 
 def _abandon(session: Session) -> None:
