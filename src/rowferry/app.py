@@ -15,7 +15,6 @@ from starlette.concurrency import run_in_threadpool
 from starlette.routing import Mount
 
 from rowferry.api.application import BASE_PATH, create_api
-from rowferry.api.sessions import Sessions
 from rowferry.config.settings import Settings
 from rowferry.control.accounts import Accounts
 from rowferry.control.catalog import Catalog
@@ -24,6 +23,7 @@ from rowferry.control.connections import Connections
 from rowferry.control.fleet import Fleet
 from rowferry.control.history import History
 from rowferry.control.services import LogFeed, Metrics, Services, StreamControl
+from rowferry.control.sessions import Sessions
 from rowferry.control.streams import Streams
 from rowferry.control.system import System
 from rowferry.errors import Conflict, DataDirectoryInUse

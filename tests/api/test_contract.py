@@ -87,7 +87,7 @@ def check(operation: Operation, mode: GenerationMode, api: Api) -> None:
     numbers = count()
 
     @settings(
-        max_examples=12,
+        max_examples=8,
         deadline=None,
         database=None,
         derandomize=True,

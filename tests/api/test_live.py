@@ -16,9 +16,9 @@ import pytest
 import uvicorn
 
 from rowferry.api.logs import events
-from rowferry.api.sessions import COOKIE
 from rowferry.app import create_app
 from rowferry.config.settings import Settings
+from rowferry.control.sessions import COOKIE
 from rowferry.errors import DataDirectoryInUse
 from tests.api.conftest import EMAIL, Api, run
 from tests.control.ferry import MemoryFeed

@@ -12,8 +12,8 @@ from typing import Any, ClassVar
 import pytest
 from fastapi.testclient import TestClient
 
-from rowferry.api.sessions import COOKIE, CSRF_HEADER
 from rowferry.control.services import Services
+from rowferry.control.sessions import COOKIE, CSRF_HEADER
 from rowferry.errors import ConnectionFailed
 from rowferry.state.store import STATE_FILE
 from tests.api.conftest import EMAIL, Api

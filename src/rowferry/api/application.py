@@ -11,9 +11,9 @@ from rowferry.api.contract import contract
 from rowferry.api.errors import install_handlers
 from rowferry.api.gate import Gate
 from rowferry.api.routing import Route
-from rowferry.api.sessions import Sessions
 from rowferry.api.tracing import Tracing
 from rowferry.control.services import Services
+from rowferry.control.sessions import Sessions
 
 BASE_PATH = "/api/v1"
 

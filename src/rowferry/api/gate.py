@@ -9,8 +9,8 @@ from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from rowferry.api.errors import error_response
-from rowferry.api.sessions import COOKIE, CSRF_HEADER, Sessions
 from rowferry.control.accounts import Accounts
+from rowferry.control.sessions import COOKIE, CSRF_HEADER, Sessions
 from rowferry.errors import RowferryError, Unauthenticated
 
 OPEN = frozenset({"/health", "/ready", "/system/defaults", "/openapi.json", "/docs"})
