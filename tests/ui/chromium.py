@@ -76,6 +76,7 @@ class Page:
         self.send("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=False)
 
     def picture(self, file: Path) -> None:
+        wait_until(lambda: self.run("document.getAnimations().length") == 0, 20, "the end of all movement")
         file.write_bytes(base64.b64decode(self.send("Page.captureScreenshot")["data"]))
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
+import sqlite3
 
 import httpx
 import pytest
 
+from rowferry.state.store import STATE_FILE
 from tests.ui.conftest import EMAIL, PASSWORD, App
 
 
@@ -127,3 +130,16 @@ def test_an_unknown_page_is_one_sentence(app: App) -> None:
         page = visitor.get("/nothing")
         assert page.status_code == 404
         assert "There is no such page." in page.text
+
+
+def test_a_page_that_fails_is_one_sentence(app: App) -> None:
+    """Last in this file: the state loses its streams."""
+    with app.visitor() as visitor:
+        visitor.post("/login", data={"email": EMAIL, "password": PASSWORD})
+        with contextlib.closing(sqlite3.connect(app.folder / "data" / STATE_FILE)) as state:
+            state.execute("ALTER TABLE streams RENAME TO lost")
+        page = visitor.get("/")
+        assert page.status_code == 503
+        assert "The state database does not answer" in page.text
+        assert "no such table" not in page.text
+        assert visitor.get("/account").status_code == 200
