@@ -181,6 +181,12 @@ def test_a_name_may_have_points(place: Place) -> None:
     assert next(place.source("s").tables([TableRequest("t")])[0].column_names()) == "c"
 
 
+def test_a_schema_that_is_not_there(place: Place) -> None:
+    with pytest.raises(MissingTable, match="nowhere"):
+        place.source("nowhere").tables([])
+    assert place.source("public").tables([]) == []
+
+
 def test_what_is_missing_is_named(place: Place) -> None:
     place.run("CREATE TABLE there (a int)", "CREATE VIEW seen AS SELECT 1 AS one")
     with pytest.raises(MissingTable, match=r"gone, s\.away, seen"):

@@ -93,7 +93,7 @@ def _converted(array: pa.Array, place: _Place, wanted: pa.Field) -> pa.Array:
         return array
     try:
         return array.cast(wanted.type)
-    except pa.ArrowInvalid:
+    except pa.ArrowException:
         # Arrow's own message quotes the value.
         raise place.refuse(_reason(place.column.type)) from None
 

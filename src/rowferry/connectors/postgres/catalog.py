@@ -171,6 +171,11 @@ def describe(
         raise translate(error, "reading the structure of tables", ReadFailed) from error
 
 
+def has_schema(connection: Session, name: str) -> bool:
+    """Whether there is such a schema."""
+    return connection.execute("SELECT FROM pg_namespace WHERE nspname = %s", (name,)).rowcount > 0
+
+
 def storage(connection: Session, table: TableName) -> tuple[Storage | None, dict[str, str]]:
     """How a table lies on disk (None: it is not there), and its columns' types as they are declared now."""
     with _public_names(connection):

@@ -216,6 +216,11 @@ _BY_TEXT: tuple[tuple[str, type[RowferryError], str], ...] = (
     ("no pg_hba.conf entry", ConnectionFailed, "the server's pg_hba.conf does not let us in (perhaps it asks for TLS)"),
     ("translate host name|resolve host|Name or service not known", ConnectionFailed, "the host name is unknown"),
     ("Connection refused", ConnectionFailed, "nothing listens there: check host, port and that the server is running"),
+    (
+        "unsupported startup parameter",
+        ConnectionFailed,
+        "a pooler stands before the server and does not pass our settings on: connect to PostgreSQL itself",
+    ),
     ("timeout|timed out", ConnectionFailed, "nothing answered in time: check host, port and firewalls"),
     ("No route to host|unreachable", ConnectionFailed, "the network does not lead there"),
     ("does not support SSL", ConnectionFailed, "the server has no TLS: set ssl.mode to disable, or turn it on there"),

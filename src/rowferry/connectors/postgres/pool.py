@@ -79,9 +79,12 @@ class Sessions(Generic[S]):
             if clean and not self.closed and len(self._idle) < IDLE:
                 self._idle.append(session)
                 return
+            # What broke this one may have broken those that wait.
+            spoilt, self._idle = ([], self._idle) if clean else (self._idle, [])
         if not clean:
             self._cancel(session)
-        _close(session)
+        for one in (session, *spoilt):
+            _close(one)
 
     def _check_open(self) -> None:
         if self.closed:

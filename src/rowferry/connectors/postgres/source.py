@@ -11,7 +11,7 @@ import psycopg
 from psycopg.sql import SQL
 
 from rowferry.connectors.base import ChunkSize, SourceRequest, TableRequest
-from rowferry.connectors.postgres.catalog import Session, describe, query_columns, storage
+from rowferry.connectors.postgres.catalog import Session, describe, has_schema, query_columns, storage
 from rowferry.connectors.postgres.chunks import Storage, cut
 from rowferry.connectors.postgres.connect import connect, read_error, reading, sqlstate, translate
 from rowferry.connectors.postgres.pool import Sessions
@@ -47,8 +47,7 @@ class PostgresSource:
     def tables(self, requests: Sequence[TableRequest]) -> list[Table]:
         """See `Source.tables`."""
         if not requests:
-            schemas = [self._request.schema] if self._request.schema else []
-            return self._ask(lambda session: describe(session, schemas))
+            return self._ask(self._every_table)
         named = [request for request in requests if request.query is None]
         known = self._known(named) if named else {}
         missing = sorted({request.name for request in named if self._place(request.name, known) is None})
@@ -99,6 +98,12 @@ class PostgresSource:
             if self._sessions.closed:
                 raise Cancelled("The source was closed.") from error
             raise read_error(error, doing) from error
+
+    def _every_table(self, session: Session) -> list[Table]:
+        schema = self._request.schema
+        if schema and not has_schema(session, schema):
+            raise MissingTable(f"PostgreSQL has no schema {schema} in this database.")
+        return describe(session, [schema] if schema else [])
 
     def _storage(self, session: Session, table: Table) -> Storage:
         """How the table lies on disk; SourceChanged when it, or a column of it, is no longer what it was."""
