@@ -44,7 +44,7 @@ _PREPARING: Mapping[str, tuple[type[RowferryError], str]] = {
 
 def while_writing(error: Exception, doing: str, columns: Iterable[str]) -> RowferryError:
     """A driver's error out of a chunk."""
-    known = _WRITING.get(sqlstate(error) or "")
+    known = _WRITING.get(sqlstate(error) or _state_of(error))
     if known is None:
         return translate(error, doing, WriteFailed)
     kind, meaning = known
@@ -64,6 +64,12 @@ def reason(error: psycopg.Error) -> str:
     """Why a part of the structure was not taken, for a finding; the server's words only where they hold no value."""
     message = translate(error, "x").message
     return message.replace(", while x", "").rstrip(".")
+
+
+def _state_of(error: Exception) -> str:
+    """ADBC looks a table up before it copies, and says by a status of its own that there is none."""
+    status = getattr(error, "status_code", None)
+    return "42P01" if getattr(status, "name", "") == "NOT_FOUND" else ""
 
 
 def _where(error: Exception, columns: list[str]) -> str:

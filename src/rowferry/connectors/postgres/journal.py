@@ -184,7 +184,13 @@ def _drop(session: Session) -> None:
 
 
 def _exists(session: Session) -> bool:
-    return session.execute(f"SELECT to_regclass('{SCHEMA}.chunks') IS NOT NULL").fetchall()[0][0] is True
+    """Asked of the catalogue's tables: to_regclass may answer out of what the session knew before it got the lock."""
+    found = session.execute(
+        "SELECT 1 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "
+        "WHERE n.nspname = %s AND c.relname = 'chunks'",
+        (SCHEMA,),
+    )
+    return found.fetchone() is not None
 
 
 def _entry(chunk: Chunk) -> dict[str, Any]:

@@ -1,0 +1,121 @@
+"""A fresh database for each test, and targets that write into it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import psycopg
+import pyarrow as pa
+import pytest
+
+from rowferry.config.connection import Connection
+from rowferry.config.stream import SchemaPolicy, TargetSpec, WriteMode
+from rowferry.connectors.base import PlannedTable, TargetPlan, TargetRequest
+from rowferry.connectors.postgres.target import PostgresTarget, open_target
+from rowferry.model import types as t
+from rowferry.model.chunks import Chunk, Committed
+from rowferry.model.findings import Finding
+from rowferry.model.tables import Column, NativeType, Table, TableName
+from rowferry.typemap.arrow import arrow_schema
+from tests.servers import Postgres
+
+
+def column(name: str, neutral: t.NeutralType, nullable: bool = True, **more: Any) -> Column:
+    """A column of a source; its native type is only ever shown."""
+    return Column(name, neutral, NativeType("native", "native(7)"), nullable, **more)
+
+
+def table(name: str, *columns: Column, schema: str = "shop", **more: Any) -> Table:
+    """A source's table."""
+    return Table(TableName(schema, name), columns, **more)
+
+
+def simple(name: str = "item", **more: Any) -> Table:
+    """A number that is the key, and a text."""
+    columns = (column("id", t.Integer(32), nullable=False), column("name", t.Text(20)))
+    return table(name, *columns, primary_key=("id",), **more)
+
+
+def batch(source: Table, rows: Sequence[Sequence[Any]]) -> pa.RecordBatch:
+    """Rows in the form in which they cross."""
+    schema = arrow_schema(source.columns)
+    columns: list[Sequence[Any]] = list(zip(*rows, strict=True)) if rows else [[] for _ in schema]
+    return pa.RecordBatch.from_arrays(
+        [pa.array(list(values), form.type) for values, form in zip(columns, schema, strict=True)], schema=schema
+    )
+
+
+@dataclass
+class Place:
+    """A database (which `fresh` says may not exist yet) and the targets that were opened on it."""
+
+    server: Postgres
+    database: str
+    targets: list[PostgresTarget] = field(default_factory=list)
+
+    def run(self, *statements: str) -> list[tuple[Any, ...]]:
+        """Run statements as the server's superuser, in a session in UTC; the rows of the last."""
+        return self.server.execute("SET timezone = 'UTC'", *statements, database=self.database)
+
+    def connect(self) -> psycopg.Connection[tuple[Any, ...]]:
+        """A session of one's own."""
+        return self.server.connect(self.database)
+
+    def target(
+        self,
+        stream: str = "stream_1",
+        policy: str = "fail_if_exists",
+        mode: str = "fail_if_not_empty",
+        **db: Any,
+    ) -> PostgresTarget:
+        """A target for a stream; `db` goes into target.spec.db."""
+        server = self.server
+        flat = {"host": server.host, "port": server.port, "username": server.user, "password": server.password}
+        request = TargetRequest(
+            connection=Connection.model_validate({"name": "there", "type": "postgresql", **flat, **db.pop("ssl", {})}),
+            spec=TargetSpec.model_validate({"db": {"database": self.database, **db}}),
+            stream_id=stream,
+            schema_policy=SchemaPolicy(policy),
+            write_mode=WriteMode(mode),
+        )
+        opened = open_target(request)
+        self.targets.append(opened)
+        return opened
+
+
+@pytest.fixture
+def place(postgres: Postgres) -> Iterator[Place]:
+    """A database of the test's own."""
+    here = Place(postgres, postgres.new_database())
+    yield here
+    for target in here.targets:
+        target.close()
+    name = here.database.replace('"', '""')
+    postgres.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+
+
+def prepared(target: PostgresTarget, *tables: Table, dialect: str = "mysql") -> TargetPlan:
+    """Plan and prepare."""
+    plan = target.plan(tables, dialect, prepared=False)
+    target.prepare(plan, {str(planned.target.name): "mark" for planned in plan.tables})
+    return plan
+
+
+def write(target: PostgresTarget, planned: PlannedTable, rows: Sequence[Sequence[Any]], number: int = 0) -> Committed:
+    """One chunk of these rows."""
+    return target.write(planned, Chunk(planned.source.name, number), iter([batch(planned.source, rows)]))
+
+
+def load(
+    target: PostgresTarget, *tables: tuple[Table, Sequence[Sequence[Any]]], dialect: str = "mysql"
+) -> list[Finding]:
+    """The whole way, each table in one chunk; everything that was found."""
+    plan = prepared(target, *(source for source, _ in tables), dialect=dialect)
+    findings = list(plan.findings)
+    for planned, (_, rows) in zip(plan.tables, tables, strict=True):
+        target.begin(planned, [Chunk(planned.source.name, 0)])
+        write(target, planned, rows)
+        findings += target.finish_table(planned)
+    return findings + target.finish(plan.tables)
