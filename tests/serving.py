@@ -126,6 +126,16 @@ class Rowferry:
         wait_until(lambda: self.stats(stream_id)["status"] in states, seconds, f"{stream_id} in {sorted(states)}")
         return self.stats(stream_id)
 
+    def wait_for_rows(self, stream_id: str, before: int) -> dict[str, Any]:
+        """The stream's numbers once it has written more than `before` rows, or has ended."""
+
+        def moved() -> bool:
+            stats = self.stats(stream_id)
+            return stats["target"]["counter"] > before or stats["status"] in ENDED
+
+        wait_until(moved, 60, f"rows of {stream_id}")
+        return self.stats(stream_id)
+
 
 @contextlib.contextmanager
 def serving(data_dir: Path, **environment: str) -> Iterator[Rowferry]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -13,10 +12,10 @@ from tests.serving import Rowferry, serving
 ROWS = 400_000
 
 
-@pytest.fixture
-def rowferry(tmp_path: Path) -> Iterator[Rowferry]:
-    """A fresh server."""
-    with serving(tmp_path / "data") as server:
+@pytest.fixture(scope="module")
+def rowferry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rowferry]:
+    """A server for the module's tests, each of which brings its own connections and targets."""
+    with serving(tmp_path_factory.mktemp("server") / "data") as server:
         yield server
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
@@ -130,9 +129,11 @@ class Copy:
             self._tasks.append(lambda table=table: self._open(table))  # type: ignore[misc]
             self._open_tables += 1
         threads = 1 if self._budget.limit else workers
-        with ThreadPoolExecutor(threads, thread_name_prefix="copy") as pool:
-            for _ in range(threads):
-                pool.submit(self._work)
+        team = [threading.Thread(target=self._work, name=f"copy-{number}", daemon=True) for number in range(threads)]
+        for thread in team:
+            thread.start()
+        for thread in team:
+            thread.join()
         if self._failure is not None and not (self._budget.reached and isinstance(self._failure, Cancelled)):
             raise self._failure
         self._signals.check()

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
+import traceback
 from collections.abc import Sequence
 from types import TracebackType
 from typing import Self
@@ -21,6 +23,9 @@ from rowferry.pipeline.signals import Signals
 TICK = 0.25
 """Seconds between two progress reports to whoever watches the run; the log's interval is the user's."""
 
+LAST_WAIT = 0.4
+"""Seconds that a driver is given to notice that its connection was closed under it; then it is left behind."""
+
 _NOTHING_DONE = Journal(fingerprints={}, chunks={}, committed=())
 
 
@@ -36,6 +41,7 @@ class Run:
         self._target: Target | None = None
         self._report: list[Finding] = []
         self._over = threading.Event()
+        self._result: tuple[StreamState, RowferryError | None] | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -52,18 +58,30 @@ class Run:
             self._signals.end_after(limit - self._job.elapsed, StreamState.TIME_LIMIT_REACHED)
         reporter = threading.Thread(target=self._report_progress, name="progress", daemon=True)
         reporter.start()
+        worker = threading.Thread(target=self._work, name="run", daemon=True)
+        worker.start()
+        while worker.is_alive() and not self._signals.overdue(LAST_WAIT):
+            worker.join(0.05)
+        self._over.set()
+        reporter.join()
+        self._signals.close()
+        return self._ended(*(self._result or (self._signals.ending or StreamState.FAILED, None)))
+
+    def _work(self) -> None:
+        """Run the stages; how they ended becomes the result."""
         try:
-            return self._ended(self._stages(), None)
+            self._result = (self._stages(), None)
         except Cancelled:
-            return self._ended(self._signals.ending or StreamState.FAILED, None)
+            self._result = (self._signals.ending or StreamState.FAILED, None)
         except RowferryError as error:
-            if self._signals.ending not in (None, StreamState.FAILED):
-                return self._ended(self._signals.ending, None)
-            return self._ended(StreamState.FAILED, error)
-        finally:
-            self._over.set()
-            reporter.join()
-            self._signals.close()
+            told = self._signals.ending not in (None, StreamState.FAILED)
+            self._result = (
+                (self._signals.ending, None) if told and self._signals.ending else (StreamState.FAILED, error)
+            )
+        except Exception as error:
+            fault = RowferryError(f"Rowferry itself failed: {type(error).__name__}; the worker's log has the details.")
+            traceback.print_exc(file=sys.stderr)
+            self._result = (StreamState.FAILED, fault)
 
     def forget(self) -> None:
         """Remove the stream's journal from the target."""

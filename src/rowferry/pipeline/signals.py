@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING
 
@@ -31,6 +32,11 @@ class Signals:
         self._timers: list[threading.Timer] = []
         self._breakers: list[Callable[[], None]] = []
         self._broken = False
+        self._broken_at = 0.0
+
+    def overdue(self, seconds: float) -> bool:
+        """Whether work under way was cut off more than `seconds` ago."""
+        return self._broken and time.monotonic() - self._broken_at > seconds
 
     @property
     def ending(self) -> StreamState | None:
@@ -86,6 +92,8 @@ class Signals:
 
     def _break(self) -> None:
         with self._lock:
+            if not self._broken:
+                self._broken_at = time.monotonic()
             self._broken = True
             breakers = list(self._breakers)
         for breaker in breakers:

@@ -11,7 +11,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from starlette.websockets import WebSocketClose
 
-from rowferry.api.sessions import Sessions
+from rowferry.control.sessions import Sessions
 from rowferry.ui.plain import SAFETY, document, sentence
 from rowferry.ui.visitor import from_own_page, session_of
 

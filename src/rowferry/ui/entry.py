@@ -11,9 +11,9 @@ from fastapi import APIRouter, Request
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import RedirectResponse, Response
 
-from rowferry.api.sessions import COOKIE, COOKIE_OPTIONS, Sessions
 from rowferry.control.accounts import LONGEST_PASSWORD, SHORTEST_PASSWORD
 from rowferry.control.services import Services
+from rowferry.control.sessions import COOKIE, COOKIE_OPTIONS, Sessions
 from rowferry.errors import RowferryError, Unauthenticated
 from rowferry.ui.forms import read_form
 from rowferry.ui.plain import SAFETY, asset, copyable, document, field, sentence

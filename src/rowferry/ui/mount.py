@@ -9,8 +9,8 @@ from nicegui import app as live
 from nicegui import core, ui
 from starlette.requests import Request
 
-from rowferry.api.sessions import Sessions
 from rowferry.control.services import Services
+from rowferry.control.sessions import Sessions
 from rowferry.ui.account import account
 from rowferry.ui.door import Door
 from rowferry.ui.entry import entry_router

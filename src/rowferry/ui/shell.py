@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from nicegui import run, ui
 from starlette.requests import Request
 
-from rowferry.api.sessions import Sessions
+from rowferry.control.sessions import Sessions
 from rowferry.errors import RowferryError
 from rowferry.ui.entry import FAILED
 from rowferry.ui.plain import HEAD

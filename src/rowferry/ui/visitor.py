@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from starlette.requests import HTTPConnection
 
-from rowferry.api.sessions import COOKIE, Sessions
+from rowferry.control.sessions import COOKIE, Sessions
 
 THEME_COOKIE = "rowferry_theme"
 

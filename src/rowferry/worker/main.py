@@ -95,7 +95,13 @@ class Line:
 
 
 def main() -> None:
-    """Live as a worker on standard input and output."""
+    """Live as a worker on standard input and output, and leave without waiting for threads that a driver holds."""
+    live()
+    os._exit(0)
+
+
+def live() -> None:
+    """Take one assignment and run it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     line = Line(sys.stdin.buffer, _private_stdout())
     for module in PRELOADED:
@@ -106,16 +112,16 @@ def main() -> None:
         return
     job = Job.model_validate(message.job)
     threading.Thread(target=line.obey, name="bus", daemon=True).start()
-    with Run(job, line, line.signals) as run:
-        if job.forget_only:
-            run.forget()
-            line.send(Ended(StreamState.STOPPED.value, job.elapsed))
-            return
-        outcome = run.execute()
-        line.send(_ended(outcome))
-        if outcome.state not in (StreamState.PAUSED, StreamState.FAILED):
-            line.wait_forget()
-            run.forget()
+    run = Run(job, line, line.signals)
+    if job.forget_only:
+        run.forget()
+        line.send(Ended(StreamState.STOPPED.value, job.elapsed))
+        return
+    outcome = run.execute()
+    line.send(_ended(outcome))
+    if outcome.state not in (StreamState.PAUSED, StreamState.FAILED):
+        line.wait_forget()
+        run.forget()
 
 
 def _ended(outcome: Outcome) -> Ended:
