@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shutil
 import signal
 import sys
 import time
@@ -12,7 +13,7 @@ from types import FrameType
 from typing import Any
 
 from demo import shop
-from demo.postgres import Postgres, remove_data, start_postgres
+from demo.postgres import Postgres, remove_database, start_postgres
 from demo.processes import DemoError, remember, stop_remembered
 from demo.screen import Bars, Compared, console, step, summary
 from demo.server import Server, start_server
@@ -34,6 +35,7 @@ def main() -> int:
     try:
         stopped = stop_remembered(RUNNING)
         if arguments.stop:
+            remove_database(FOLDER)
             console.print(f"Stopped {stopped} processes of the demo." if stopped else "No demo is running.")
             return 0
         return run(arguments.keep)
@@ -52,10 +54,12 @@ def _interrupt(_signal: int, _frame: FrameType | None) -> None:
 def run(keep: bool) -> int:
     """The whole demo; 0 when every copy equals the source."""
     began = time.monotonic()
-    remove_data(FOLDER)
+    remove_database(FOLDER)
+    shutil.rmtree(FOLDER, ignore_errors=True)
     (FOLDER / "logs").mkdir(parents=True)
     console.print("[bold]Rowferry demo[/]: a sample shop in PostgreSQL goes to a second database and to Parquet files.")
     with ExitStack() as stack:
+        stack.callback(remove_database, FOLDER)
         with step("start an embedded PostgreSQL") as said:
             database = start_postgres(FOLDER)
             stack.callback(database.started.stop)

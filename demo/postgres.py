@@ -108,12 +108,13 @@ def _place(folder: Path) -> tuple[Path, Path, dict[str, Any]]:
     """
     package = _package()
     programs = package / "pginstall" / "bin"
+    home = folder / "database"
     if os.geteuid() != 0:
-        return programs, folder, {}
+        home.mkdir()
+        return programs, home, {}
     entry = pwd.getpwnam("nobody")
     user = {"user": entry.pw_uid, "group": entry.pw_gid, "extra_groups": []}
     if _open_to_all(programs) and _open_to_all(folder):
-        home = folder / "database"
         home.mkdir()
     else:
         home = Path(tempfile.mkdtemp(prefix="rowferry-demo-"))
@@ -147,9 +148,11 @@ def _open(folder: Path) -> None:
             path.chmod(path.stat().st_mode | (0o755 if path.is_dir() else 0o444))
 
 
-def remove_data(folder: Path) -> None:
-    """Remove a demo's folder, and the database's, wherever it lies."""
-    link = folder / "database"
-    if link.is_symlink():
-        shutil.rmtree(link.resolve(), ignore_errors=True)
-    shutil.rmtree(folder, ignore_errors=True)
+def remove_database(folder: Path) -> None:
+    """Remove what `start_postgres` made in a folder, wherever it lies; its server has ended."""
+    home = folder / "database"
+    if home.is_symlink():
+        shutil.rmtree(home.resolve(), ignore_errors=True)
+        home.unlink()
+    else:
+        shutil.rmtree(home, ignore_errors=True)
