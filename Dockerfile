@@ -6,7 +6,7 @@ WORKDIR /build
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore
 RUN python -m venv /opt/rowferry
 COPY requirements.lock ./
-RUN /opt/rowferry/bin/pip install --no-cache-dir --require-hashes --only-binary :all: -r requirements.lock
+RUN /opt/rowferry/bin/pip install --no-cache-dir --require-hashes --prefer-binary -r requirements.lock
 COPY pyproject.toml README.md LICENSE ./
 COPY src ./src
 RUN /opt/rowferry/bin/pip install --no-cache-dir --no-deps .

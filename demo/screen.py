@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from rich import box
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
@@ -76,10 +77,10 @@ class Bars:
 def summary(compared: Sequence[Compared]) -> Table:
     """The result, one row a table."""
     places = list(compared[0].arrived) if compared else []
-    table = Table(title="\nSource and copies, compared row by row", title_justify="left")
+    table = Table(title="\nSource and copies, compared row by row", title_justify="left", box=box.SIMPLE_HEAD)
     table.add_column("table")
     table.add_column("rows", justify="right")
-    table.add_column("checksum of the source", overflow="fold")
+    table.add_column("checksum of the source", min_width=32)
     for place in places:
         table.add_column(place)
     for each in compared:

@@ -17,7 +17,7 @@ LOCKS = {"runtime": "requirements.lock", "dev": "requirements-dev.lock"}
 STAMPS = {"runtime": (".runtime",), "dev": (".runtime", ".dev")}
 """A stamp tells make what is installed; the development set holds the runtime one."""
 
-QUIET = ("--quiet", "--disable-pip-version-check", "--no-input", "--root-user-action=ignore")
+QUIET = ("-qq", "--disable-pip-version-check", "--no-input", "--root-user-action=ignore")
 
 
 def main(folder: str, wanted: str) -> None:
@@ -29,7 +29,7 @@ def main(folder: str, wanted: str) -> None:
         say(f"creating {folder} with Python {sys.version.split()[0]}")
         create(venv, python)
     say(f"installing what {LOCKS[wanted]} pins (the first time takes a minute or two)")
-    pip(python, "install", "--require-hashes", "--only-binary", ":all:", "-r", str(ROOT / LOCKS[wanted]))
+    pip(python, "install", "--require-hashes", "--prefer-binary", "-r", str(ROOT / LOCKS[wanted]))
     pip(python, "install", "--no-deps", "--editable", str(ROOT))
     for stamp in STAMPS[wanted]:
         (venv / stamp).touch()
