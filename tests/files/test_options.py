@@ -15,8 +15,6 @@ from rowferry.model import types as t
 from rowferry.model.chunks import Chunk
 from tests.files.tables import batches, export, prepared, table, target
 
-SUFFIX = {"none": "", "gzip": ".gz", "zstd": ".zst"}
-
 
 @pytest.mark.parametrize(("unit", "kept"), [("ms", 999000), ("us", 999999), ("ns", 999999)])
 def test_timestamps_are_written_in_the_unit_that_is_asked_for(tmp_path: Path, unit: str, kept: int) -> None:

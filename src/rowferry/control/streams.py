@@ -215,6 +215,7 @@ class Streams:
         if state is not StreamState.PAUSED:
             fields["finished_at"] = time.time()
         self._move(stream_id, {StreamState.RUNNING}, state, **fields)
+        self._fleet.warm_up()
         return state not in RESUMABLE
 
     def forgotten(self, stream_id: str) -> None:
