@@ -17,6 +17,7 @@ from rowferry.connectors.base import PlannedTable
 from rowferry.connectors.postgres.encode import binary_fields
 from rowferry.model import types as t
 from rowferry.model.findings import Severity
+from rowferry.model.tables import Column, NativeType
 from tests.postgres_target.conftest import Place, column, load, prepared, table, write
 
 UTC = dt.UTC
@@ -177,6 +178,13 @@ def test_what_cannot_be_carried_is_an_error_that_names_it(place: Place) -> None:
     ]  # fmt: skip
     assert all("shop.t" in f.message for f in findings)
     assert "selectedColumns" in findings[0].message
+
+
+def test_a_domain_becomes_what_it_stands_for(place: Place) -> None:
+    cell = Column("d", t.Text(9), NativeType("short", "short", kind="domain"))
+    [finding] = load(place.target(), (table("t", cell), [["a"]]), dialect="postgres")
+    assert (finding.severity, finding.column) == (Severity.WARNING, "d")
+    assert place.run("SELECT d, pg_typeof(d)::text FROM t") == [("a", "character varying")]
 
 
 def test_a_type_the_target_lacks_is_an_error(place: Place) -> None:

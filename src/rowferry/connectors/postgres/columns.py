@@ -61,6 +61,7 @@ def map_columns(notes: Notes, names: Mapping[str, str], dialect: str, schema: st
     for column in notes.table.columns:
         native = _declared(notes, column, dialect, schema)
         _note_name(notes, column, names[column.name])
+        _note_domain(notes, column, native)
         target = replace(column, name=names[column.name], native=native, default=None, generated=None)
         if column.generated is not None:
             notes.say(
@@ -115,6 +116,12 @@ def _note_name(notes: Notes, column: Column, name: str) -> None:
             f", column {column.name}: is called {name} on the target (at most 63 bytes, some reserved).",
             column=column.name,
         )
+
+
+def _note_domain(notes: Notes, column: Column, native: NativeType) -> None:
+    if column.native.kind == "domain":
+        message = f", column {column.name}: {column.native.declared} is a domain and becomes {native.declared}; "
+        notes.say(Severity.WARNING, f"{message}the domain's own checks are left out.", column=column.name)
 
 
 def _with_default(notes: Notes, source: Column, target: Column, dialect: str) -> Column:
