@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from bench.servers import SOURCE, Servers
 from demo.server import Server, start_server
+
+QUIET = 0.03
+"""Seconds of processor time within a quarter of a second, below which a server rests."""
 
 POLL = 0.02
 """Seconds between two looks at the stream; a time is too long by so much at the most."""
@@ -36,7 +41,8 @@ class Ferry:
         return self._config(SOURCE, {"id": self.files, "spec": {"files": files}})
 
     def run(self, config: str) -> float:
-        """Run a stream to its end; its seconds, as a client sees them."""
+        """Run a stream to its end; its seconds, as a client sees them. It starts on a server that has come to rest."""
+        self._settle()
         began = time.perf_counter()
         stream = self.server.start_stream(config)
         while True:
@@ -49,6 +55,23 @@ class Ferry:
             if stats["status"] not in ("READY", "RUNNING"):
                 raise RuntimeError(f"the stream ended as {stats['status']}: {stats['error']}")
             time.sleep(POLL)
+
+    def _settle(self, seconds: float = 15) -> None:
+        deadline = time.monotonic() + seconds
+        before, now = -1.0, self._busy()
+        while now - before > QUIET and time.monotonic() < deadline:
+            time.sleep(0.25)
+            before, now = now, self._busy()
+
+    def _busy(self) -> float:
+        """Seconds of processor time that the server and its workers have used."""
+        used = 0.0
+        server = psutil.Process(self.server.started.process.pid)
+        for process in [server, *server.children(recursive=True)]:
+            with suppress(psutil.NoSuchProcess):
+                times = process.cpu_times()
+                used += times.user + times.system
+        return used
 
     def _config(self, database: str, target: dict[str, Any]) -> str:
         source = {"connections": [{"connectionId": self.source, "database": database}]}

@@ -12,7 +12,8 @@ INTRODUCTION = """# Results of the benchmarks
 
 This page is written by `make bench`. All ways were measured in one run, taking turns, on one machine that also ran
 both databases; read the ratios, not the seconds. A Rowferry time is what a client of the REST API sees: from
-`POST …/start` until `GET …/stats` says FINISHED, primary key included.
+`POST …/start` until `GET …/stats` says FINISHED, primary key included. Each of its runs begins when the server rests,
+its spare worker loaded.
 """
 
 
