@@ -237,7 +237,20 @@ def test_streams_that_come_and_go_at_once(place: Place) -> None:
     with ThreadPoolExecutor(6) as threads:
         for done in [threads.submit(whole, number) for number in range(12)]:
             done.result(60)
+    last = place.target("last")
+    prepared(last, simple("last"))
+    last.forget()
     assert place.run("SELECT count(*) FROM pg_namespace WHERE nspname = '_rowferry'") == [(0,)]
+
+
+def test_a_journal_that_somebody_looks_at_is_left(place: Place) -> None:
+    target = place.target("s1")
+    prepared(target, simple("a"))
+    with place.connect() as reader, reader.transaction():
+        reader.execute("SELECT * FROM _rowferry.streams")
+        target.forget()
+    assert target.journal() is None
+    assert place.run("SELECT count(*) FROM _rowferry.streams") == [(0,)]
 
 
 SECRET = "top-secret-value"

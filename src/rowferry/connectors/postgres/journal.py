@@ -42,6 +42,8 @@ _CREATE = (
         FOREIGN KEY (stream_id, table_name) REFERENCES {SCHEMA}.tables ON DELETE CASCADE)""",
 )
 
+_TABLES = f"{SCHEMA}.chunks, {SCHEMA}.tables, {SCHEMA}.streams"
+
 CLAIM = f"""
 INSERT INTO {SCHEMA}.chunks (stream_id, table_name, chunk, rows, size) VALUES ($1, $2, $3, 0, 0)
 ON CONFLICT DO NOTHING RETURNING chunk
@@ -169,11 +171,14 @@ def forget(session: Session, stream_id: str) -> None:
 
 
 def _drop(session: Session) -> None:
-    """Failing here is no harm: an empty journal is found and used by the next stream."""
+    """Whoever looks into the journal just now keeps it alive; the next stream finds it empty and uses it.
+
+    So there is no waiting for locks here: a stream that is being prepared may wait for ours.
+    """
     try:
         with session.transaction():
-            session.execute("SET LOCAL lock_timeout = '2s'")
-            session.execute(f"DROP TABLE {SCHEMA}.chunks, {SCHEMA}.tables, {SCHEMA}.streams")
+            session.execute(f"LOCK TABLE {_TABLES} IN ACCESS EXCLUSIVE MODE NOWAIT")
+            session.execute(f"DROP TABLE {_TABLES}")
             session.execute(f"DROP SCHEMA {SCHEMA}")
     except (
         psycopg.errors.LockNotAvailable,
