@@ -171,7 +171,8 @@ def explain_kept(server: Server, database: Postgres) -> None:
     lines = [
         "",
         f"Left running: [bold]{server.url}[/] (API documentation: {server.url}/api/v1/docs)",
-        f"Account: {account['email']}, API key {account['apiKey']}, install ID {account['installId']}",
+        f"Log in with: {account['email']}, password {account['password']}",
+        f"API key {account['apiKey']}, install ID {account['installId']}",
         f"List the streams:  curl {headers} {server.url}/api/v1/streams",
         f"Source database:   {database.url(shop.DATABASE)}",
         f"Second database:   {database.url(COPY)}",

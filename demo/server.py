@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import secrets
 import subprocess
 import sys
 import time
@@ -91,10 +92,12 @@ def _ready_url(log: Path) -> str | None:
 
 
 def connect_account(folder: Path, email: str = "demo@example.com") -> dict[str, str]:
-    """Connect the account by the command line; its key and install ID."""
+    """Connect the account by the command line; its key and install ID, and the password for the pages."""
+    password = secrets.token_urlsafe(12)
     command: list[str | Path] = [ROWFERRY, "account", "connect", "--email", email, "--data-dir", folder, "--json"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    command.append("--password-stdin")
+    done = subprocess.run(command, input=password + "\n", capture_output=True, text=True, check=False)
     if done.returncode:
         raise DemoError(f"The account could not be connected: {done.stderr.strip() or done.stdout.strip()}")
     account: dict[str, str] = json.loads(done.stdout)
-    return account
+    return {**account, "password": password}
