@@ -31,7 +31,8 @@ def main() -> int:
     which.add_argument("--keep", action="store_true", help="leave the server and the database running")
     which.add_argument("--stop", action="store_true", help="stop what an earlier run left running")
     arguments = parser.parse_args()
-    signal.signal(signal.SIGTERM, _interrupt)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _interrupt)
     try:
         stopped = stop_remembered(RUNNING)
         if arguments.stop:

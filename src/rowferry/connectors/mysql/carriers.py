@@ -133,7 +133,8 @@ def _to_duration(array: pa.Array, _: Column) -> pa.Array:
 
 def _to_ewkb(array: pa.Array, _: Column) -> pa.Array:
     """The server's own form is the SRID in four bytes, then WKB; EWKB has the SRID inside and a flag that says so."""
-    inner = array.cast(pa.large_binary())
+    shortest = pa.scalar(bytes(9), pa.large_binary())
+    inner = pc.fill_null(array.cast(pa.large_binary()), shortest)  # slicing does not take NULLs that hold no bytes
 
     def part(start: int, stop: int | None = None) -> pa.Array:
         return pc.binary_slice(inner, start, stop)
@@ -141,7 +142,8 @@ def _to_ewkb(array: pa.Array, _: Column) -> pa.Array:
     flag, nothing = pa.scalar(b"\x20", pa.large_binary()), pa.scalar(b"", pa.large_binary())
     with_srid = pc.binary_join_element_wise(part(4, 8), flag, part(0, 4), part(9), nothing)
     without = pc.equal(part(0, 4), pa.scalar(b"\0\0\0\0", pa.large_binary()))
-    return pc.if_else(without, part(4), with_srid).cast(pa.binary())
+    shapes = pc.if_else(without, part(4), with_srid).cast(pa.binary())
+    return pc.if_else(pc.is_valid(array), shapes, pa.scalar(None, pa.binary()))
 
 
 _SAME = Carrier(_plain, _plain, _plain, _cast)
