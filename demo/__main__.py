@@ -14,7 +14,14 @@ from typing import Any
 
 from demo import shop
 from demo.postgres import Postgres, remove_database, start_postgres
-from demo.processes import DemoError, remember, stop_remembered
+from demo.processes import (
+    INTERRUPTIONS,
+    DemoError,
+    ignore_interruptions,
+    remember,
+    stop_remembered,
+    undisturbed,
+)
 from demo.screen import Bars, Compared, console, step, summary
 from demo.server import Server, start_server
 from demo.verify import in_parquet, in_postgres, shapes
@@ -31,7 +38,7 @@ def main() -> int:
     which.add_argument("--keep", action="store_true", help="leave the server and the database running")
     which.add_argument("--stop", action="store_true", help="stop what an earlier run left running")
     arguments = parser.parse_args()
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in INTERRUPTIONS:
         signal.signal(number, _interrupt)
     try:
         stopped = stop_remembered(RUNNING)
@@ -54,37 +61,45 @@ def _interrupt(_signal: int, _frame: FrameType | None) -> None:
 
 def run(keep: bool) -> int:
     """The whole demo; 0 when every copy equals the source."""
-    began = time.monotonic()
     remove_database(FOLDER)
     shutil.rmtree(FOLDER, ignore_errors=True)
     (FOLDER / "logs").mkdir(parents=True)
     console.print("[bold]Rowferry demo[/]: a sample shop in PostgreSQL goes to a second database and to Parquet files.")
     with ExitStack() as stack:
-        stack.callback(remove_database, FOLDER)
-        with step("start an embedded PostgreSQL") as said:
-            database = start_postgres(FOLDER)
-            stack.callback(database.started.stop)
-            said.append(f"port {database.port}")
-        with step("fill the shop") as said:
-            rows = shop.build(database)
-            said.append(f"{sum(rows.values()):,} rows in {len(rows)} tables")
-        with step("start the Rowferry server and connect an account") as said:
-            server = start_server(FOLDER / "state", FOLDER / "logs" / "server.log")
-            stack.callback(server.close)
-            said.append(server.url)
-        ended = move(server, database, rows)
-        compared = compare(database)
-        report(compared, ended, time.monotonic() - began)
-        good = all(each.equal for each in compared)
-        if keep and good:
-            stack.pop_all()
-            remember(RUNNING, [server.started, database.started])
-            explain_kept(server, database)
-        elif good:
-            explain_results()
-    if not good:
+        try:
+            return _run(stack, keep)
+        finally:
+            ignore_interruptions()
+
+
+def _run(stack: ExitStack, keep: bool) -> int:
+    began = time.monotonic()
+    stack.callback(remove_database, FOLDER)
+    with step("start an embedded PostgreSQL") as said, undisturbed():
+        database = start_postgres(FOLDER)
+        stack.callback(database.started.stop)
+        said.append(f"port {database.port}")
+    with step("fill the shop") as said:
+        rows = shop.build(database)
+        said.append(f"{sum(rows.values()):,} rows in {len(rows)} tables")
+    with step("start the Rowferry server and connect an account") as said, undisturbed():
+        server = start_server(FOLDER / "state", FOLDER / "logs" / "server.log")
+        stack.callback(server.close)
+        said.append(server.url)
+    ended = move(server, database, rows)
+    compared = compare(database)
+    report(compared, ended, time.monotonic() - began)
+    if not all(each.equal for each in compared):
         console.print("[red]A copy differs from its source[/]; the logs are in .rowferry-demo/logs.")
-    return 0 if good else 1
+        return 1
+    if not keep:
+        explain_results()
+        return 0
+    with undisturbed():
+        remember(RUNNING, [server.started, database.started])
+        stack.pop_all()
+    explain_kept(server, database)
+    return 0
 
 
 def move(server: Server, database: Postgres, rows: dict[str, int]) -> dict[str, dict[str, Any]]:

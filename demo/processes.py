@@ -14,6 +14,8 @@ from typing import Any
 
 import psutil
 
+INTERRUPTIONS = (signal.SIGINT, signal.SIGTERM)
+
 
 class DemoError(Exception):
     """The demo cannot go on; the message is for the person in front of it."""
@@ -45,9 +47,9 @@ class Started:
 
 @contextmanager
 def undisturbed() -> Iterator[None]:
-    """Let SIGINT and SIGTERM wait until the block ends: a process that has just begun must be noted first."""
+    """Let Ctrl-C or a kill wait until the block ends: what it starts must be known to whoever cleans up."""
     waiting: list[int] = []
-    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    handlers = {number: signal.getsignal(number) for number in INTERRUPTIONS}
     for number in handlers:
         signal.signal(number, lambda number, _: waiting.append(number))
     try:
@@ -57,6 +59,12 @@ def undisturbed() -> Iterator[None]:
             signal.signal(number, handler)
         if waiting:
             signal.raise_signal(waiting[0])
+
+
+def ignore_interruptions() -> None:
+    """From here on nothing disturbs the clean-up."""
+    for number in INTERRUPTIONS:
+        signal.signal(number, signal.SIG_IGN)
 
 
 def start(

@@ -14,7 +14,7 @@ from typing import Any
 
 import httpx
 
-from demo.processes import DemoError, Started, free_port, start, tail, undisturbed, wait_for
+from demo.processes import DemoError, Started, free_port, start, tail, wait_for
 
 ROWFERRY = Path(sys.executable).with_name("rowferry")
 ENDED = frozenset({"FINISHED", "FAILED", "STOPPED", "TIME_LIMIT_REACHED", "EVENT_LIMIT_REACHED"})
@@ -74,18 +74,15 @@ class Server:
 def start_server(folder: Path, log: Path, port: int | None = None, options: tuple[str, ...] = ()) -> Server:
     """Start `rowferry serve` with its state in `folder` and connect an account."""
     command: list[str | Path] = [ROWFERRY, "serve", "--port", str(port or free_port()), "--data-dir", folder, *options]
-    started = None
+    started = start(command, log)
     try:
-        with undisturbed():
-            started = start(command, log)
         wait_for(lambda: _ready_url(log) is not None, started, "The Rowferry server")
         url = _ready_url(log)
         if url is None:
             raise DemoError(f"The Rowferry server did not say where it listens: {tail(log)}")
         return Server(url, connect_account(folder), started)
     except BaseException:
-        if started is not None:
-            started.stop()
+        started.stop()
         raise
 
 

@@ -49,30 +49,42 @@ def test_demo_succeeds_twice(tmp_path: Path) -> None:
 def test_demo_left_running(tmp_path: Path) -> None:
     """With --keep the server answers at the printed address until --stop."""
     done = run(tmp_path, "--keep")
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert re.search(r"Left running: http://127\.0\.0\.1:\d+", done.stdout)
-    command = re.search(r"List the streams: +(curl .*)", done.stdout)
-    assert command is not None
-    answer = subprocess.run(["bash", "-c", command[1]], capture_output=True, text=True, check=True)
-    assert answer.stdout.count("FINISHED") >= 2
-    assert len(processes(tmp_path)) >= 2
-    assert "Stopped 2 processes" in run(tmp_path, "--stop").stdout
+    left = len(processes(tmp_path))
+    try:
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert re.search(r"Left running: http://127\.0\.0\.1:\d+", done.stdout)
+        command = re.search(r"List the streams: +(curl .*)", done.stdout)
+        assert command is not None
+        answer = subprocess.run(["bash", "-c", command[1]], capture_output=True, text=True, check=True)
+        assert answer.stdout.count("FINISHED") >= 2
+        assert left >= 2
+    finally:
+        stopped = run(tmp_path, "--stop")
+    assert "Stopped 2 processes" in stopped.stdout
     wait_until(lambda: processes(tmp_path) == [], what="no process of the demo")
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_demo_interrupted(tmp_path: Path, number: signal.Signals) -> None:
-    """Ctrl-C, or a kill, in the middle leaves nothing running."""
-    command = [sys.executable, "-m", "demo"]
+@pytest.mark.parametrize(
+    ("moment", "number"),
+    [
+        ("start an embedded", signal.SIGTERM),
+        ("fill the shop", signal.SIGINT),
+        ("create three", signal.SIGTERM),
+        ("side by side", signal.SIGINT),
+    ],
+)
+def test_demo_interrupted(tmp_path: Path, moment: str, number: signal.Signals) -> None:
+    """Ctrl-C, or a kill, at any moment leaves nothing running."""
+    command = [sys.executable, "-u", "-m", "demo"]
     with subprocess.Popen(command, cwd=tmp_path, env=ENVIRONMENT, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         for line in process.stdout:
-            if "fill the shop" in line:
+            if moment in line:
                 break
         process.send_signal(number)
         rest = process.stdout.read()
     assert process.returncode == 130, rest
-    assert processes(tmp_path) == []
+    wait_until(lambda: processes(tmp_path) == [], what="no process of the demo")
 
 
 def test_the_comparison_sees_a_difference(tmp_path: Path) -> None:
