@@ -46,6 +46,10 @@ class RowferryError(Exception):
         self.details = tuple(details)
         self.extra = extra
 
+    def document(self) -> dict[str, str]:
+        """What is kept and shown of an error that ended a stream."""
+        return {"error": self.message, "code": self.policy.code, "advice": self.policy.advice}
+
     @property
     def policy(self) -> Policy:
         """The row of `POLICIES` that fits this error best."""

@@ -17,9 +17,6 @@ from typing import BinaryIO, cast
 from rowferry.bus.messages import Down, Ready, Up, decode, encode
 from rowferry.errors import WorkerLost
 
-START_TIMEOUT = 60.0
-"""Seconds that a worker may take to load its libraries."""
-
 
 class LocalWorker:
     """A worker process, seen from the server.

@@ -87,7 +87,7 @@ class Logged:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """The run is over. `state` is a StreamState; `error`: {"error", "code", "advice", "recovery"} where it failed."""
+    """The run is over. `state` is a StreamState; `error`: `RowferryError.document()` where it failed."""
 
     state: str
     elapsed: float

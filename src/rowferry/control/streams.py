@@ -211,7 +211,7 @@ class Streams:
             self._store.streams.update(stream_id, **fields)
             return False
         if end.error is not None and state is StreamState.FAILED:
-            fields["error"] = {key: end.error[key] for key in ("error", "code", "advice")}
+            fields["error"] = end.error
         if state is not StreamState.PAUSED:
             fields["finished_at"] = time.time()
         self._move(stream_id, {StreamState.RUNNING}, state, **fields)
@@ -231,10 +231,8 @@ class Streams:
             return
         self._metrics.restarted()
         if live.restarts >= RESTARTS:
-            policy = WorkerLost("").policy
             message = f"The stream's worker died {RESTARTS + 1} times in a row: workers.log has what it said last."
-            error = {"error": message, "code": policy.code, "advice": policy.advice}
-            self._move(stream_id, {StreamState.RUNNING}, StreamState.FAILED, error=error, finished_at=time.time())
+            self._fail(stream_id, WorkerLost(message))
             return
         self._log(stream_id, "warning", "The stream's worker died: another one goes on from the last chunk.")
         record = self._store.streams.get(stream_id)
@@ -256,9 +254,11 @@ class Streams:
         try:
             self._launch(record, {StreamState.READY, StreamState.RUNNING}, restarts)
         except RowferryError as error:
-            policy = error.policy
-            fields = {"error": {"error": error.message, "code": policy.code, "advice": policy.advice}}
-            self._move(record.id, ACTIVE, StreamState.FAILED, finished_at=time.time(), **fields)
+            self._fail(record.id, error)
+
+    def _fail(self, stream_id: str, error: RowferryError) -> None:
+        expected = {StreamState.READY, StreamState.RUNNING}
+        self._move(stream_id, expected, StreamState.FAILED, error=error.document(), finished_at=time.time())
 
     def _end(self, stream_id: str, wish: StreamState, message: Down, patience: float = PATIENCE) -> bool:
         """Have the stream's worker end; whether it did so by itself, and not by being killed."""

@@ -3,24 +3,14 @@
 from __future__ import annotations
 
 from contextlib import ExitStack, closing
+from dataclasses import asdict
 from typing import Any
 
 from rowferry.connectors.base import PlannedTable
 from rowferry.errors import ConnectionFailed, InvalidInput, RowferryError
-from rowferry.model.findings import Finding
+from rowferry.model.findings import Finding, Severity
 from rowferry.pipeline.job import Job
 from rowferry.pipeline.plan import Plan, make_plan, open_sources, open_target
-
-
-def finding_document(finding: Finding) -> dict[str, Any]:
-    """A finding as clients see it."""
-    return {
-        "severity": finding.severity.value,
-        "table": finding.table,
-        "column": finding.column,
-        "item": finding.item,
-        "message": finding.message,
-    }
 
 
 def validate(job: Job) -> dict[str, Any]:
@@ -36,17 +26,16 @@ def validate(job: Job) -> dict[str, Any]:
         except (ConnectionFailed, InvalidInput):
             raise
         except RowferryError as error:
-            refusal = {"severity": "error", "table": "", "column": None, "item": None, "message": error.message}
-            return {"ok": False, "tables": [], "findings": [refusal]}
+            refusal = Finding(Severity.ERROR, "", error.message)
+            return {"ok": False, "tables": [], "findings": [asdict(refusal)]}
     return _document(plan)
 
 
 def _document(plan: Plan) -> dict[str, Any]:
-    findings = [finding_document(finding) for finding in plan.findings]
     return {
-        "ok": all(finding["severity"] != "error" for finding in findings),
+        "ok": all(finding.severity is not Severity.ERROR for finding in plan.findings),
         "tables": [_table(table) for table in plan.tables],
-        "findings": findings,
+        "findings": [asdict(finding) for finding in plan.findings],
     }
 
 

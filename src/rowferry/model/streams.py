@@ -56,18 +56,6 @@ MOVES: dict[StreamState, dict[Action, StreamState]] = {
 }
 """What a person's request makes of a state. A request that is not listed is a conflict (409)."""
 
-OUTCOMES = frozenset(
-    {
-        StreamState.PAUSED,
-        StreamState.STOPPED,
-        StreamState.FINISHED,
-        StreamState.FAILED,
-        StreamState.TIME_LIMIT_REACHED,
-        StreamState.EVENT_LIMIT_REACHED,
-    }
-)
-"""How a running stream may leave RUNNING by itself or by its worker's word."""
-
 ACTIVE = frozenset({StreamState.READY, StreamState.RUNNING, StreamState.PAUSED})
 """States in which a stream holds its target tables."""
 

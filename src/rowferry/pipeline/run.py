@@ -74,10 +74,9 @@ class Run:
         except Cancelled:
             self._result = (self._signals.ending or StreamState.FAILED, None)
         except RowferryError as error:
-            told = self._signals.ending not in (None, StreamState.FAILED)
-            self._result = (
-                (self._signals.ending, None) if told and self._signals.ending else (StreamState.FAILED, error)
-            )
+            # What breaks after somebody asked for an end is that end, not a failure.
+            ending = self._signals.ending or StreamState.FAILED
+            self._result = (ending, error if ending is StreamState.FAILED else None)
         except Exception as error:
             fault = RowferryError(f"Rowferry itself failed: {type(error).__name__}; the worker's log has the details.")
             traceback.print_exc(file=sys.stderr)
@@ -146,7 +145,8 @@ class Run:
         Copy(
             plan, target, journal,
             size=ChunkSize(min(rows, limit) if limit else rows, CHUNK_BYTES), budget=budget,
-            watch=Watch(self._meter, self._signals, self._events), finish=self._finish_table,
+            watch=Watch(self._meter, self._signals, self._events),
+            finish=lambda table: self._finish_table(target, table),
         ).run(self._job.workers)  # fmt: skip
         return budget.reached
 
@@ -155,17 +155,16 @@ class Run:
         complete = {table.name for table in self._meter.snapshot().tables if table.status == "FINISHED"}
         for table in plan.tables:
             if str(table.target.name) not in complete:
-                self._finish_table(table)
+                self._finish_table(target, table)
         if cut:
             self._events.log("info", "The limit of events is reached: foreign keys are not created.")
             return
         self._signals.check()
         self._note(target.finish(plan.tables))
 
-    def _finish_table(self, table: PlannedTable) -> None:
+    def _finish_table(self, target: Target, table: PlannedTable) -> None:
         self._signals.check()
-        if self._target is not None:
-            self._note(self._target.finish_table(table))
+        self._note(target.finish_table(table))
 
     def _note(self, findings: Sequence[Finding]) -> None:
         """Findings go into the log as they come, and into the run's report."""

@@ -11,6 +11,7 @@ import queue
 import signal
 import sys
 import threading
+from dataclasses import asdict
 from importlib import import_module
 from typing import BinaryIO
 
@@ -28,7 +29,6 @@ from rowferry.bus.messages import (
     decode,
     encode,
 )
-from rowferry.errors import RowferryError
 from rowferry.model.streams import StreamState
 from rowferry.pipeline.job import Job, Outcome
 from rowferry.pipeline.run import Run
@@ -125,20 +125,9 @@ def live() -> None:
 
 
 def _ended(outcome: Outcome) -> Ended:
-    report = tuple(
-        {"severity": f.severity.value, "table": f.table, "column": f.column, "item": f.item, "message": f.message}
-        for f in outcome.report
-    )
-    return Ended(outcome.state.value, outcome.elapsed, _error(outcome.error), report)
-
-
-def _error(error: RowferryError | None) -> dict[str, str] | None:
-    if error is None:
-        return None
-    policy = error.policy
-    return {
-        "error": error.message, "code": policy.code, "advice": policy.advice, "recovery": policy.recovery.value
-    }  # fmt: skip
+    error = None if outcome.error is None else outcome.error.document()
+    report = tuple(asdict(finding) for finding in outcome.report)
+    return Ended(outcome.state.value, outcome.elapsed, error, report)
 
 
 def _private_stdout() -> BinaryIO:

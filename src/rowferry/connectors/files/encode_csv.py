@@ -11,9 +11,10 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from rowferry.connectors.files.encode import Layout, Sink, check_nulls
-from rowferry.connectors.files.text import WORDLESS, Unwritable, bytes_of, form_of, slices, texts
-from rowferry.errors import Refused, WriteFailed
+from rowferry.connectors.files.encode import Layout
+from rowferry.connectors.files.lines import LineFile, column_texts
+from rowferry.connectors.files.text import WORDLESS, form_of
+from rowferry.errors import Refused
 from rowferry.model.tables import Column
 
 _SIGNS = re.compile(r"[0-9A-Za-z+\-.:\\]")
@@ -28,36 +29,32 @@ def check_dialect(delimiter: str, quote: str) -> None:
         raise Refused("csv.delimiter and csv.quote are the same character: choose two.")
 
 
-class CsvEncoder:
-    """A CSV file under way; its lines end with a newline."""
+def csv_file(path: Path, layout: Layout) -> LineFile:
+    """Begin a CSV file."""
+    return LineFile(path, layout, CsvLines(layout))
 
-    def __init__(self, path: Path, layout: Layout) -> None:
+
+class CsvLines:
+    """Rows as lines of CSV, which end with a newline."""
+
+    def __init__(self, layout: Layout) -> None:
         options = layout.spec.format.csv
         self._layout = layout
         self._delimiter, self._quote = options.delimiter, options.quote
         signs = f"[{re.escape(self._delimiter)}{re.escape(self._quote)}\\r\\n]"
         self._pattern = f"{signs}|^$"
         self._careful = bool(_SIGNS.match(self._delimiter) or _SIGNS.match(self._quote))
-        self._sink = Sink(path, layout.spec.compression)
-        if options.header:
-            names = (self._quoted_name(column.name) for column in layout.columns)
-            self._sink.write((self._delimiter.join(names) + "\n").encode())
 
-    def write(self, batch: pa.RecordBatch) -> None:
-        """Add rows."""
-        check_nulls(batch, self._layout.columns, self._layout.table)
-        for piece in slices(batch):
-            self._sink.write(bytes_of(self._lines(piece)))
+    @property
+    def head(self) -> bytes:
+        """The columns' names, where they are wanted."""
+        if not self._layout.spec.format.csv.header:
+            return b""
+        names = (self._quoted_name(column.name) for column in self._layout.columns)
+        return (self._delimiter.join(names) + "\n").encode()
 
-    def close(self) -> None:
-        """End the file."""
-        self._sink.close()
-
-    def abort(self) -> None:
-        """Let the file go."""
-        self._sink.abort()
-
-    def _lines(self, piece: pa.RecordBatch) -> pa.Array:
+    def spell(self, piece: pa.RecordBatch) -> pa.Array:
+        """The rows."""
         form = form_of(piece)
         fields: list[pa.Array | pa.Scalar] = []
         for column, array in zip(self._layout.columns, piece.columns, strict=True):
@@ -66,10 +63,7 @@ class CsvEncoder:
         return pc.binary_join_element_wise(*fields, pa.scalar("", form))
 
     def _field(self, column: Column, array: pa.Array, form: pa.DataType) -> pa.Array:
-        try:
-            text = texts(array, column.type, form)
-        except Unwritable as error:
-            raise WriteFailed(f"{self._layout.table}.{column.name} holds {error}: write Parquet.") from error
+        text = column_texts(self._layout.table, column, array, form)
         if self._careful or type(column.type) not in WORDLESS:
             text = self._quoted(text, form)
         return pc.fill_null(text, pa.scalar("", form)) if text.null_count else text

@@ -15,9 +15,9 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from rowferry.connectors.files.encode import Layout, Sink, check_nulls
-from rowferry.connectors.files.text import Unwritable, bytes_of, form_of, slices, texts
-from rowferry.errors import WriteFailed
+from rowferry.connectors.files.encode import Layout
+from rowferry.connectors.files.lines import LineFile, column_texts
+from rowferry.connectors.files.text import form_of
 from rowferry.model import types as t
 from rowferry.model.tables import Column
 
@@ -84,30 +84,23 @@ _STEPS: dict[type, Step] = {
 }
 
 
-class JsonlEncoder:
-    """A file of JSON Lines under way."""
+def jsonl_file(path: Path, layout: Layout) -> LineFile:
+    """Begin a file of JSON Lines."""
+    return LineFile(path, layout, JsonLines(layout))
 
-    def __init__(self, path: Path, layout: Layout) -> None:
+
+class JsonLines:
+    """Rows as JSON objects, one a line."""
+
+    head = b""
+
+    def __init__(self, layout: Layout) -> None:
         self._layout = layout
         names = [json.dumps(column.name, ensure_ascii=False) + ":" for column in layout.columns]
         self._keys = [("," if at else "{") + name for at, name in enumerate(names)]
-        self._sink = Sink(path, layout.spec.compression)
 
-    def write(self, batch: pa.RecordBatch) -> None:
-        """Add rows."""
-        check_nulls(batch, self._layout.columns, self._layout.table)
-        for piece in slices(batch):
-            self._sink.write(bytes_of(self._lines(piece)))
-
-    def close(self) -> None:
-        """End the file."""
-        self._sink.close()
-
-    def abort(self) -> None:
-        """Let the file go."""
-        self._sink.abort()
-
-    def _lines(self, piece: pa.RecordBatch) -> pa.Array:
+    def spell(self, piece: pa.RecordBatch) -> pa.Array:
+        """The rows."""
         form = form_of(piece)
         fields: list[pa.Array | pa.Scalar] = []
         for key, column, array in zip(self._keys, self._layout.columns, piece.columns, strict=True):
@@ -115,9 +108,6 @@ class JsonlEncoder:
         return pc.binary_join_element_wise(*fields, pa.scalar("}\n", form), pa.scalar("", form))
 
     def _value(self, column: Column, array: pa.Array, form: pa.DataType) -> pa.Array:
-        try:
-            text = texts(array, column.type, form)
-        except Unwritable as error:
-            raise WriteFailed(f"{self._layout.table}.{column.name} holds {error}: write Parquet.") from error
+        text = column_texts(self._layout.table, column, array, form)
         text = _STEPS.get(type(column.type), _string)(text, form)
         return pc.fill_null(text, pa.scalar("null", form)) if text.null_count else text

@@ -6,7 +6,7 @@ import fcntl
 import os
 import shutil
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from threading import Event, Lock
@@ -15,8 +15,8 @@ import pyarrow as pa
 
 from rowferry.config.stream import FileFormat
 from rowferry.connectors.files.encode import Encoder, Layout
-from rowferry.connectors.files.encode_csv import CsvEncoder
-from rowferry.connectors.files.encode_jsonl import JsonlEncoder
+from rowferry.connectors.files.encode_csv import csv_file
+from rowferry.connectors.files.encode_jsonl import jsonl_file
 from rowferry.connectors.files.encode_parquet import ParquetEncoder
 from rowferry.connectors.files.failures import writing
 from rowferry.connectors.files.journal import JournalFile, Written
@@ -24,9 +24,9 @@ from rowferry.connectors.files.layout import inside, part_name, sync_folder
 from rowferry.errors import Cancelled, WriteFailed
 from rowferry.model.chunks import Chunk, Committed
 
-ENCODERS: dict[FileFormat, type[CsvEncoder] | type[JsonlEncoder] | type[ParquetEncoder]] = {
-    FileFormat.CSV: CsvEncoder,
-    FileFormat.JSONL: JsonlEncoder,
+ENCODERS: dict[FileFormat, Callable[[Path, Layout], Encoder]] = {
+    FileFormat.CSV: csv_file,
+    FileFormat.JSONL: jsonl_file,
     FileFormat.PARQUET: ParquetEncoder,
 }
 
