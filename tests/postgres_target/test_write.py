@@ -243,6 +243,18 @@ def test_streams_that_come_and_go_at_once(place: Place) -> None:
     assert place.run("SELECT count(*) FROM pg_namespace WHERE nspname = '_rowferry'") == [(0,)]
 
 
+def test_a_stream_prepares_while_the_last_one_drops_the_journal(place: Place) -> None:
+    prepared(place.target("before"), simple("before"))
+    target = place.target("after")
+    with ThreadPoolExecutor(1) as thread, place.connect() as dropping:
+        with dropping.transaction():
+            dropping.execute("DROP SCHEMA _rowferry CASCADE")
+            preparing = thread.submit(prepared, target, simple("after"))
+            wait_until(lambda: place.run("SELECT 1 FROM pg_locks WHERE NOT granted AND relation IS NOT NULL"))
+        preparing.result(60)
+    assert place.run("SELECT stream_id FROM _rowferry.streams") == [("after",)]
+
+
 def test_a_journal_that_somebody_looks_at_is_left(place: Place) -> None:
     target = place.target("s1")
     prepared(target, simple("a"))

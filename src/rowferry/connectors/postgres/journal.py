@@ -79,15 +79,20 @@ def hold(session: Session, stream_id: str) -> None:
 
 
 def records(session: Session, stream_id: str) -> dict[str, Record] | None:
-    """What was prepared for the stream, by table; None when nothing ever was."""
+    """What was prepared for the stream, by table; None when nothing ever was.
+
+    The last stream's end may drop the schema while we ask. The question has a savepoint of its own, so that
+    a transaction it is part of goes on.
+    """
     if not _exists(session):
         return None
     try:
-        rows = session.execute(
-            f"SELECT t.table_name, t.fingerprint, t.created, t.suspended FROM {SCHEMA}.streams s "
-            f"LEFT JOIN {SCHEMA}.tables t USING (stream_id) WHERE stream_id = %s ORDER BY table_name",
-            (stream_id,),
-        ).fetchall()
+        with session.transaction():
+            rows = session.execute(
+                f"SELECT t.table_name, t.fingerprint, t.created, t.suspended FROM {SCHEMA}.streams s "
+                f"LEFT JOIN {SCHEMA}.tables t USING (stream_id) WHERE stream_id = %s ORDER BY table_name",
+                (stream_id,),
+            ).fetchall()
     except (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName):
         return None
     if not rows:
