@@ -17,7 +17,7 @@ from demo.server import Server, start_server
 QUIET = 0.03
 """Seconds of processor time within a quarter of a second, below which a server rests."""
 
-POLL = 0.02
+POLL = 0.1
 """Seconds between two looks at the stream; a time is too long by so much at the most."""
 
 

@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from rowferry.connectors.base import PlannedTable
-from rowferry.connectors.postgres.encode import binary_fields
+from rowferry.connectors.postgres.encode_binary import binary_copy
 from rowferry.model import types as t
 from rowferry.model.findings import Severity
 from rowferry.model.tables import Column, NativeType
@@ -104,7 +104,7 @@ def test_values_come_back_equal(place: Place, forced_text: bool) -> None:
     for at, (_, declared, values) in enumerate(MATRIX):
         planned = plan.tables[at]
         assert planned.target.columns[0].native.declared == declared
-        assert (binary_fields(planned) is None) == forced_text
+        assert (binary_copy(planned) is None) == forced_text
         write(target, planned, [[value, *([None] * len(extra))] for value in [*values, None]])
         stored = [row[0] for row in place.run(f"SELECT v FROM t{at} ORDER BY ctid")]
         assert [repr(value) for value in stored[:-1]] == [

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
 
 import psycopg
 
-from rowferry.connectors.postgres.connect import sqlstate, translate
+from rowferry.connectors.postgres.connect import translate
 from rowferry.errors import MissingTable, Refused, RowferryError, TargetExists, TargetFull, WriteFailed
 
 _WRITING: Mapping[str, tuple[type[RowferryError], str]] = {
@@ -42,18 +41,18 @@ _PREPARING: Mapping[str, tuple[type[RowferryError], str]] = {
 }
 
 
-def while_writing(error: Exception, doing: str, columns: Iterable[str]) -> RowferryError:
+def while_writing(error: psycopg.Error, doing: str, columns: Iterable[str]) -> RowferryError:
     """A driver's error out of a chunk."""
-    known = _WRITING.get(sqlstate(error) or _state_of(error))
+    known = _WRITING.get(error.sqlstate or "")
     if known is None:
         return translate(error, doing, WriteFailed)
     kind, meaning = known
     return kind(f"{_capital(meaning)}, while {doing}{_where(error, list(columns))}.")
 
 
-def while_preparing(error: Exception, doing: str) -> RowferryError:
+def while_preparing(error: psycopg.Error, doing: str) -> RowferryError:
     """A driver's error out of the making, dropping or emptying of tables."""
-    known = _PREPARING.get(sqlstate(error) or "")
+    known = _PREPARING.get(error.sqlstate or "")
     if known is None:
         return translate(error, doing, WriteFailed)
     kind, meaning = known
@@ -66,17 +65,11 @@ def reason(error: psycopg.Error) -> str:
     return message.replace(", while x", "").rstrip(".")
 
 
-def _state_of(error: Exception) -> str:
-    """ADBC looks a table up before it copies, and says by a status of its own that there is none."""
-    status = getattr(error, "status_code", None)
-    return "42P01" if getattr(status, "name", "") == "NOT_FOUND" else ""
-
-
-def _where(error: Exception, columns: list[str]) -> str:
+def _where(error: psycopg.Error, columns: list[str]) -> str:
     """The column and the constraint as far as the server names them."""
-    known = _diagnosis(error)
-    column = known.get("column") or _column_of(known.get("context") or "", columns)
-    parts = [f"column {column}" if column else "", f"constraint {known['constraint']}" if known["constraint"] else ""]
+    said = error.diag
+    column = said.column_name or _column_of(said.context or "", columns)
+    parts = [f"column {column}" if column else "", f"constraint {said.constraint_name}" if said.constraint_name else ""]
     named = ", ".join(part for part in parts if part)
     return f" ({named})" if named else ""
 
@@ -85,16 +78,6 @@ def _column_of(context: str, columns: list[str]) -> str | None:
     """The column in "COPY t, line 1, column c: …"; the rest of that line may hold a value and is not looked at."""
     found = [name for name in columns if f", column {name}:" in context or f", column {name}\n" in f"{context}\n"]
     return max(found, key=len, default=None)
-
-
-def _diagnosis(error: Exception) -> dict[str, str | None]:
-    if isinstance(error, psycopg.Error):
-        said = error.diag
-        return {"column": said.column_name, "constraint": said.constraint_name, "context": said.context}
-    details: dict[str, Any] = dict(getattr(error, "details", None) or [])
-    fields = {"column": "PG_DIAG_COLUMN_NAME", "constraint": "PG_DIAG_CONSTRAINT_NAME", "context": "PG_DIAG_CONTEXT"}
-    found = {key: details.get(name) for key, name in fields.items()}
-    return {key: value.decode(errors="replace") if isinstance(value, bytes) else value for key, value in found.items()}
 
 
 def _capital(text: str) -> str:

@@ -45,8 +45,8 @@ _CREATE = (
 _TABLES = f"{SCHEMA}.chunks, {SCHEMA}.tables, {SCHEMA}.streams"
 
 CLAIM = f"""
-INSERT INTO {SCHEMA}.chunks (stream_id, table_name, chunk, rows, size) VALUES ($1, $2, $3, 0, 0)
-ON CONFLICT DO NOTHING RETURNING chunk
+INSERT INTO {SCHEMA}.chunks (stream_id, table_name, chunk, rows, size) VALUES (%s, %s, %s, 0, 0)
+ON CONFLICT DO NOTHING
 """
 """The first statement of a chunk's transaction. No row: the chunk is done already.
 
@@ -54,11 +54,11 @@ A second writer of the same chunk waits here, on the primary key, until the firs
 back; so two can never both have written, however late one of them wakes up.
 """
 
-ENTRY = f"SELECT rows, size FROM {SCHEMA}.chunks WHERE stream_id = $1 AND table_name = $2 AND chunk = $3"
+ENTRY = f"SELECT rows, size FROM {SCHEMA}.chunks WHERE stream_id = %s AND table_name = %s AND chunk = %s"
 
 CLOSE = f"""
-UPDATE {SCHEMA}.chunks SET rows = $4, size = $5
-WHERE stream_id = $1 AND table_name = $2 AND chunk = $3 RETURNING chunk
+UPDATE {SCHEMA}.chunks SET rows = %s, size = %s
+WHERE stream_id = %s AND table_name = %s AND chunk = %s
 """
 
 Session = psycopg.Connection[tuple[Any, ...]]

@@ -21,7 +21,7 @@ S = TypeVar("S", bound=_Closable)
 
 
 class Sessions(Generic[S]):
-    """The sessions of one source, of one driver. Any thread may borrow.
+    """The sessions of one source or target, of one driver. Any thread may borrow.
 
     `open_one` makes a session; `cancel` tells the server to stop what a session does, from whichever thread.
     """
@@ -71,7 +71,7 @@ class Sessions(Generic[S]):
                 self._lent.append(session)
                 return session
         _close(session)
-        raise Cancelled("The source was closed.")
+        raise Cancelled("The stream's sessions were closed.")
 
     def _give_back(self, session: S, clean: bool) -> None:
         with self._lock:
@@ -88,7 +88,7 @@ class Sessions(Generic[S]):
 
     def _check_open(self) -> None:
         if self.closed:
-            raise Cancelled("The source was closed.")
+            raise Cancelled("The stream's sessions were closed.")
 
     def _cancel(self, session: S) -> None:
         """A session that does nothing, or is gone, does not mind."""

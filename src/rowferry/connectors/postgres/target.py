@@ -1,7 +1,7 @@
 """PostgreSQL as a target: the contract of `base.Target`, step by step; the steps themselves have files of their own.
 
 The session that plans and prepares is short-lived. Chunks are written on sessions that are kept for the
-stream, one for each thread at work: binary COPY where a table's columns allow it, CSV COPY where not.
+stream, one for each thread at work.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from rowferry.connectors import base
 from rowferry.connectors.base import PlannedTable, TargetPlan, TargetRequest
 from rowferry.connectors.postgres import finish, journal
 from rowferry.connectors.postgres import prepare as structure
-from rowferry.connectors.postgres.connect import translate
+from rowferry.connectors.postgres.connect import connect, translate
 from rowferry.connectors.postgres.facts import Facts, Session, open_database, read_facts
 from rowferry.connectors.postgres.plan import Question, make_plan, target_names
-from rowferry.connectors.postgres.writers import BinarySession, Pool, TextSession
+from rowferry.connectors.postgres.pool import Sessions
 from rowferry.errors import InvalidInput, RowferryError, WriteFailed
 from rowferry.model.chunks import Chunk, Committed
 from rowferry.model.findings import Finding
@@ -46,8 +46,9 @@ class PostgresTarget:
         self._request = request
         self._database = request.spec.db.database
         self._schema = request.spec.db.schema_ or DEFAULT_SCHEMA
-        self._text = Pool(lambda: TextSession(request.connection, self._database))
-        self._binary = Pool(lambda: BinarySession(request.connection, self._database))
+        self._sessions: Sessions[Session] = Sessions(
+            lambda: connect(request.connection, self._database), lambda session: session.cancel_safe(timeout=5)
+        )
 
     def journal(self) -> base.Journal | None:
         """What was done for this stream before; nothing where there is no database yet."""
@@ -84,9 +85,8 @@ class PostgresTarget:
 
         upsert = self._request.write_mode is WriteMode.UPSERT
         order = Order(self._request.stream_id, table, table.target.key if upsert else ())
-        pool: Pool[BinarySession] | Pool[TextSession] = self._binary if order.binary else self._text
-        with pool.lease() as session:
-            return write_chunk(session, order, chunk, Feed(batches, order.fields, lambda: pool.closed))
+        with self._sessions.borrowed() as session:
+            return write_chunk(session, order, chunk, Feed(batches, lambda: self._sessions.closed))
 
     def finish_table(self, table: PlannedTable) -> list[Finding]:
         """Everything of a table but its foreign keys."""
@@ -122,8 +122,7 @@ class PostgresTarget:
 
     def close(self) -> None:
         """End all sessions; a write under way fails and is rolled back."""
-        self._text.close()
-        self._binary.close()
+        self._sessions.close()
 
     @contextmanager
     def _looking(self, doing: str) -> Iterator[tuple[Session, bool]]:
@@ -135,11 +134,8 @@ class PostgresTarget:
     @contextmanager
     def _session(self, doing: str) -> Iterator[Session]:
         """A kept session."""
-        with self._text.lease() as leased, _translating(doing):
-            try:
-                yield leased.connection
-            finally:
-                leased.broken = leased.connection.closed
+        with self._sessions.borrowed() as session, _translating(doing):
+            yield session
 
 
 @contextmanager

@@ -1,0 +1,337 @@
+"""Rows in the format of `COPY … (FORMAT binary)`, a slice of a batch at a time and never value by value.
+
+A row is the number of its fields, then each field's length (-1: NULL) and its bytes, all in network order
+("Binary Format" in PostgreSQL's manual under COPY); the bytes are what the type's receive function reads. What
+is equally wide in every row of a slice becomes one numpy record, what is not an Arrow array of bytes, and Arrow
+joins these pieces row by row. The server takes the bytes for granted, so a column's type must be exactly the
+one that its encoder is made for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from rowferry.connectors.base import PlannedTable
+from rowferry.connectors.postgres.encode import Field, written
+from rowferry.errors import WriteFailed
+from rowferry.model import types as t
+
+_HEADER = b"PGCOPY\n\xff\r\n\0" + bytes(8)
+_TRAILER = b"\xff\xff"
+
+SLICE_BYTES = 2 * 1024 * 1024
+"""About how much is encoded at once: little enough for the processor's cache, much enough for a call to pay."""
+
+_EMPTY = pa.scalar(b"", pa.large_binary())
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Something of one width in every row: `form` is its numpy type, `values` one for each row or one for all."""
+
+    form: str
+    values: NDArray[Any] | int
+
+
+Pieces = list[Part | pa.Array]
+Encode = Callable[[pa.Array], Pieces]
+
+
+@dataclass(frozen=True, slots=True)
+class BinaryCopy:
+    """A table's rows in the binary format."""
+
+    fields: Sequence[Field[Encode]]
+    format = "binary"
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The columns that are sent, in their order."""
+        return tuple(field.name for field in self.fields)
+
+    def sent(self, batches: Iterable[pa.RecordBatch]) -> Iterator[bytes | memoryview]:
+        """The header, the rows slice by slice, the trailer."""
+        yield _HEADER
+        for batch in batches:
+            count = max(1, min(batch.num_rows, SLICE_BYTES * batch.num_rows // max(batch.nbytes, 1)))
+            for first in range(0, batch.num_rows, count):
+                yield _rows(self.fields, batch.slice(first, count))
+        yield _TRAILER
+
+
+def binary_copy(table: PlannedTable) -> BinaryCopy | None:
+    """How the table's rows are sent in the binary format, or None when a column has no such form."""
+    fields = []
+    for place, source, target in written(table):
+        kind = "enum" if target.native.kind == "enum" else target.native.name
+        encode = BINARY.get(type(source.type), {}).get(kind)
+        if encode is None:
+            return None
+        fields.append(Field(place, target.name, encode))
+    return BinaryCopy(fields)
+
+
+def _rows(fields: Sequence[Field[Encode]], batch: pa.RecordBatch) -> memoryview:
+    pieces: list[pa.Array] = []
+    parts = [Part(">i2", len(fields))]
+    for field in fields:
+        for piece in _encoded(field, batch):
+            if isinstance(piece, Part):
+                parts.append(piece)
+                continue
+            if parts:
+                pieces.append(_equally_wide(parts, batch.num_rows))
+                parts = []
+            pieces.append(piece)
+    if parts:
+        pieces.append(_equally_wide(parts, batch.num_rows))
+    joined = pc.binary_join_element_wise(*pieces, _EMPTY, null_handling="replace", null_replacement="")
+    _, offsets, data = joined.buffers()
+    return memoryview(data)[: np.frombuffer(offsets, np.int64)[batch.num_rows]]
+
+
+def _encoded(field: Field[Encode], batch: pa.RecordBatch) -> Pieces:
+    try:
+        return field.encode(batch.column(field.place))
+    except OverflowError as error:
+        raise WriteFailed(f"A date or time in column {field.name} is out of PostgreSQL's range.") from error
+    except pa.ArrowException as error:
+        raise WriteFailed(f"A value in column {field.name} does not fit the type it was planned with.") from error
+
+
+def _record(parts: Sequence[Part], count: int) -> NDArray[np.uint8]:
+    """The parts side by side, as bytes: a line for each row."""
+    form = np.dtype([(f"f{at}", part.form) for at, part in enumerate(parts)])
+    record = np.empty(count, form)
+    for at, part in enumerate(parts):
+        record[f"f{at}"] = part.values
+    return record.view(np.uint8).reshape(count, form.itemsize)
+
+
+def _bytes_array(ends: NDArray[np.int64], data: NDArray[np.uint8]) -> pa.Array:
+    """An Arrow array of `len(ends) - 1` values; each begins where the one before it ends."""
+    return pa.Array.from_buffers(pa.large_binary(), len(ends) - 1, [None, pa.py_buffer(ends), pa.py_buffer(data)])
+
+
+def _equally_wide(parts: Sequence[Part], count: int) -> pa.Array:
+    record = _record(parts, count)
+    return _bytes_array(np.arange(count + 1, dtype=np.int64) * record.shape[1], record)
+
+
+def _with_nulls(parts: Sequence[Part], array: pa.Array) -> Pieces:
+    """The parts of a field, the first of which is its length; where `array` is NULL, nothing but the length -1."""
+    if not array.null_count:
+        return list(parts)
+    valid = _valid(array)
+    length, *rest = parts
+    record = _record([Part(length.form, np.where(valid, length.values, -1)), *rest], len(array))
+    kept = np.ones(record.shape, np.bool_)
+    kept[:, 4:] = valid[:, None]
+    ends = np.zeros(len(array) + 1, np.int64)
+    np.cumsum(np.where(valid, record.shape[1], 4), out=ends[1:])
+    return [_bytes_array(ends, record[kept])]
+
+
+def _valid(array: pa.Array) -> NDArray[np.bool_]:
+    return np.asarray(pc.is_valid(array).cast(pa.uint8())).view(np.bool_)
+
+
+def _values(array: pa.Array, form: str) -> NDArray[Any]:
+    """The array's values as they lie in memory; where it is NULL, anything."""
+    width = np.dtype(form).itemsize
+    return np.frombuffer(array.buffers()[1], form, len(array), array.offset * width)
+
+
+def _plain(arrow: pa.DataType, form: str) -> Encode:
+    """A number that is cast to an Arrow type without loss and sent as it is, but in network order."""
+    own = form.replace(">", "<")
+    length = np.dtype(form).itemsize
+
+    def encode(array: pa.Array) -> Pieces:
+        return _with_nulls([Part(">i4", length), Part(form, _values(array.cast(arrow), own))], array)
+
+    return encode
+
+
+def _boolean(array: pa.Array) -> Pieces:
+    return _with_nulls([Part(">i4", 1), Part("u1", _values(array.cast(pa.uint8()), "u1"))], array)
+
+
+def _uuid(array: pa.Array) -> Pieces:
+    return _with_nulls([Part(">i4", 16), Part("V16", _values(array, "V16"))], array)
+
+
+def _bytes(array: pa.Array) -> Pieces:
+    data = array.cast(pa.large_binary())
+    return [Part(">i4", np.asarray(pc.fill_null(pc.binary_length(data), -1))), data]
+
+
+def _jsonb(array: pa.Array) -> Pieces:
+    """The form's version, 1, and then the text."""
+    data = array.cast(pa.large_binary())
+    lengths = np.asarray(pc.fill_null(pc.binary_length(data), 0)) + 1
+    return [*_with_nulls([Part(">i4", lengths), Part("u1", 1)], array), data]
+
+
+def _counted(arrow: pa.DataType, form: str, epoch: int, first: int, last: int) -> Encode:
+    """A date or moment as a count from 2000-01-01, `epoch` after 1970; PostgreSQL knows those from first to last."""
+    own = form.replace(">", "<")
+    length = np.dtype(form).itemsize
+
+    def encode(array: pa.Array) -> Pieces:
+        counts = array.cast(arrow)
+        least, most = (value.as_py() for value in pc.min_max(counts).values())
+        if least is not None and (least < first or most > last):
+            raise OverflowError
+        return _with_nulls([Part(">i4", length), Part(form, _values(counts, own) - epoch)], array)
+
+    return encode
+
+
+def _interval(array: pa.Array) -> Pieces:
+    """Microseconds; no days, no months."""
+    parts = [Part(">i4", 16), Part(">i8", _values(array.cast(pa.int64()), "<i8")), Part(">i4", 0), Part(">i4", 0)]
+    return _with_nulls(parts, array)
+
+
+_BASE = 10_000
+"""What a digit of `numeric` counts to."""
+
+_BASE_DIGITS = 4
+_NEGATIVE = 0x4000
+_SINGLE = 18
+"""So many decimal digits fit into one signed word of 64 bits, whatever they are."""
+
+
+def _numeric(array: pa.Array) -> Pieces:
+    """A decimal or a whole number, always with all digits its type has; the server drops zeros at both ends."""
+    if not pa.types.is_decimal(array.type):
+        return _whole_numeric(array)
+    if array.type.scale < 0:
+        array = array.cast(pa.decimal256(array.type.precision - array.type.scale, 0))
+    precision, scale = array.type.precision, array.type.scale
+    shift = -scale % _BASE_DIGITS
+    before, after = -(-(precision - scale) // _BASE_DIGITS), (scale + shift) // _BASE_DIGITS
+    if precision + shift <= _SINGLE:
+        words = _values(array, f"V{array.type.byte_width}").view("<i8")[:: array.type.byte_width // 8]
+        negative, digits = words < 0, _digits(np.abs(words).view("<u8") * np.uint64(10**shift), before + after)
+    else:
+        negative, limbs = _limbs(array)
+        digits = _wide_digits(_times(limbs, 10**shift), before + after)
+    return _numeric_parts(array, negative, digits, before - 1, scale)
+
+
+def _whole_numeric(array: pa.Array) -> Pieces:
+    signed = pa.types.is_signed_integer(array.type)
+    words = _values(array.cast(pa.int64() if signed else pa.uint64()), "<i8" if signed else "<u8")
+    magnitude = np.abs(words).view("<u8")
+    return _numeric_parts(array, words < 0, _digits(magnitude, 5), 4, 0)
+
+
+def _numeric_parts(
+    array: pa.Array, negative: NDArray[np.bool_], digits: Sequence[NDArray[Any]], weight: int, scale: int
+) -> Pieces:
+    sign = np.where(negative, _NEGATIVE, 0)
+    head = [Part(">i2", len(digits)), Part(">i2", weight), Part(">u2", sign), Part(">u2", scale)]
+    words = [*head, *(Part(">i2", digit) for digit in digits)]
+    return _with_nulls([Part(">i4", 2 * len(words)), *words], array)
+
+
+def _digits(magnitude: NDArray[np.uint64], count: int) -> list[NDArray[np.uint64]]:
+    """Digits of base 10000, the highest first."""
+    digits = []
+    for _ in range(count):
+        higher = magnitude // np.uint64(_BASE)
+        digits.append(magnitude - higher * np.uint64(_BASE))
+        magnitude = higher
+    return digits[::-1]
+
+
+def _limbs(array: pa.Array) -> tuple[NDArray[np.bool_], list[NDArray[np.uint64]]]:
+    """The sign, and the magnitude in words of 32 bits, the lowest first."""
+    width = array.type.byte_width
+    raw = _values(array, f"V{width}").view("<u4").reshape(len(array), width // 4)
+    negative = raw[:, -1] >> 31 == 1
+    carry = negative.astype(np.uint64)
+    limbs = []
+    for column in raw.T:
+        limb = np.where(negative, ~column, column).astype(np.uint64) + carry
+        limbs.append(limb & np.uint64(0xFFFF_FFFF))
+        carry = limb >> np.uint64(32)
+    return negative, limbs
+
+
+def _times(limbs: Sequence[NDArray[np.uint64]], factor: int) -> list[NDArray[np.uint64]]:
+    product = []
+    carry = np.zeros_like(limbs[0])
+    for limb in limbs:
+        both = limb * np.uint64(factor) + carry
+        product.append(both & np.uint64(0xFFFF_FFFF))
+        carry = both >> np.uint64(32)
+    return [*product, carry]
+
+
+def _wide_digits(limbs: list[NDArray[np.uint64]], count: int) -> list[NDArray[np.uint64]]:
+    """Long division, two digits at a time: the remainder and a limb together have less than 64 bits."""
+    two = np.uint64(_BASE * _BASE)
+    digits: list[NDArray[np.uint64]] = []
+    while len(digits) < count:
+        rest = np.zeros_like(limbs[0])
+        for at in reversed(range(len(limbs))):
+            both = rest << np.uint64(32) | limbs[at]
+            limbs[at] = both // two
+            rest = both - limbs[at] * two
+        digits += _digits(rest, 2)[::-1]
+    return digits[:count][::-1]
+
+
+_DAY = 86_400_000_000
+_FIRST_DAY, _LAST_DAY = -2_440_588, 2_145_042_905
+_FIRST_MOMENT, _LAST_MOMENT = _FIRST_DAY * _DAY, 106_762_940 * _DAY - 1
+"""4713-11-24 BC to 5874897-12-31, and to 294276-12-31, counted from 1970 (manual, "Date/Time Types")."""
+
+_EPOCH = 10_957
+"""2000-01-01, in days."""
+
+_moment = _counted(pa.int64(), ">i8", _EPOCH * _DAY, _FIRST_MOMENT, _LAST_MOMENT)
+_WHOLE: dict[str, Encode] = {
+    "int2": _plain(pa.int16(), ">i2"),
+    "int4": _plain(pa.int32(), ">i4"),
+    "int8": _plain(pa.int64(), ">i8"),
+}
+_TEXTS: dict[str, Encode] = dict.fromkeys(("text", "varchar", "bpchar", "citext"), _bytes)
+_WORDS: dict[str, Encode] = {**_TEXTS, "json": _bytes}
+
+BINARY: dict[type, dict[str, Encode]] = {
+    t.Boolean: {"bool": _boolean},
+    t.Integer: {**_WHOLE, "numeric": _numeric},
+    t.Year: {**_WHOLE, "numeric": _numeric},
+    t.Decimal: {"numeric": _numeric},
+    t.Float: {"float4": _plain(pa.float32(), ">f4"), "float8": _plain(pa.float64(), ">f8")},
+    t.Text: _WORDS,
+    t.Enum: {**_WORDS, "enum": _bytes},
+    t.Set: _WORDS,
+    t.Json: {**_WORDS, "jsonb": _jsonb},
+    t.Inet: _TEXTS,
+    t.Number: _TEXTS,
+    t.Interval: _TEXTS,
+    t.Bits: _TEXTS,
+    t.Array: _TEXTS,
+    t.Foreign: _TEXTS,
+    t.Binary: {"bytea": _bytes},
+    t.Geometry: {"bytea": _bytes},
+    t.Date: {"date": _counted(pa.int32(), ">i4", _EPOCH, _FIRST_DAY, _LAST_DAY)},
+    t.Time: {"time": _plain(pa.int64(), ">i8")},
+    t.DateTime: {"timestamp": _moment},
+    t.Instant: {"timestamptz": _moment},
+    t.Duration: {"interval": _interval},
+    t.Uuid: {"uuid": _uuid},
+}
+"""By neutral type, then by the target's type: how binary COPY takes the values. Not listed: it cannot."""
