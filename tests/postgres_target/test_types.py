@@ -6,15 +6,17 @@ import datetime as dt
 import json
 import math
 import uuid
-from decimal import Decimal
+from decimal import Context, Decimal
 from typing import Any
 
+import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from rowferry.connectors.base import PlannedTable
-from rowferry.connectors.postgres.encode_binary import binary_copy
+from rowferry.connectors.postgres.encode import Field
+from rowferry.connectors.postgres.encode_binary import BINARY, BinaryCopy, binary_copy
 from rowferry.model import types as t
 from rowferry.model.findings import Severity
 from rowferry.model.tables import Column, NativeType
@@ -241,3 +243,33 @@ def test_both_ways_store_what_they_were_given(both_ways: tuple[Any, ...], rows: 
         assert repr(place.run(query.format(name))) == repr(expected).replace(
             "Decimal('-0E-20')", "Decimal('0E-20')"
         ).replace("Decimal('-0.0000')", "Decimal('0.0000')").replace("Decimal('-0')", "Decimal('0')")
+
+
+@st.composite
+def _decimals(draw: st.DrawFn) -> tuple[pa.DataType, list[Decimal | None]]:
+    """A decimal type and values that it holds, short ones and long ones."""
+    precision = draw(st.integers(1, 76))
+    scale = draw(st.integers(-3, precision))
+    kinds = [pa.decimal256(precision, scale)] + ([pa.decimal128(precision, scale)] if precision <= 38 else [])
+    whole = st.integers(-(10**precision) + 1, 10**precision - 1) | st.integers(-min(9999, 10**precision - 1), 9)
+    values = draw(st.lists(st.none() | whole.map(lambda n: Decimal(n).scaleb(-scale, WIDE)), min_size=1, max_size=20))
+    return draw(st.sampled_from(kinds)), values
+
+
+WIDE = Context(prec=100)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(decimals=_decimals(), skipped=st.integers(0, 3))
+def test_decimals_of_every_size(place: Place, decimals: tuple[pa.DataType, list[Decimal | None]], skipped: int) -> None:
+    kind, values = decimals
+    batch = pa.RecordBatch.from_arrays([pa.array(values, kind)], names=["v"]).slice(skipped)
+    copy = BinaryCopy([Field(0, "v", BINARY[t.Decimal]["numeric"])])
+    with place.connect() as session, session.cursor() as cursor:
+        cursor.execute("CREATE TEMP TABLE d (n serial, v numeric)")
+        with cursor.copy("COPY d (v) FROM STDIN (FORMAT binary)") as sending:
+            for piece in copy.sent([batch]):
+                sending.write(piece)
+        stored = [row[0] for row in cursor.execute("SELECT v::text FROM d ORDER BY n").fetchall()]
+        session.rollback()
+    assert stored == [None if v is None else f"{v if v else abs(v):f}" for v in values[skipped:]]
