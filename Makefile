@@ -37,7 +37,7 @@ check: $(VENV)/.dev ## lint, format, types, room order, sizes, generated docs
 	@$(BIN)/ruff check $(SOURCES)
 	@$(BIN)/ruff format --check $(SOURCES)
 	@$(BIN)/mypy
-	@$(BIN)/mypy --disable-error-code import-untyped demo bench scripts
+	@$(BIN)/mypy demo bench scripts
 	@$(BIN)/lint-imports
 	@$(BIN)/python scripts/sizes.py
 	@$(BIN)/python scripts/settings_docs.py --check

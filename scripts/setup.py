@@ -30,7 +30,7 @@ def main(folder: str, wanted: str) -> None:
         create(venv, python)
     say(f"installing what {LOCKS[wanted]} pins (the first time takes a minute or two)")
     pip(python, "install", "--require-hashes", "--prefer-binary", "-r", str(ROOT / LOCKS[wanted]))
-    pip(python, "install", "--no-deps", "--editable", str(ROOT))
+    pip(python, "install", "--no-deps", "--no-build-isolation", "--editable", str(ROOT))
     for stamp in STAMPS[wanted]:
         (venv / stamp).touch()
     say(f"ready after {time.monotonic() - began:.0f} s")

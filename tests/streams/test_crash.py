@@ -15,7 +15,7 @@ from tests.servers import MariaDb, Postgres, wait_until
 from tests.serving import Rowferry, serving
 from tests.streams.conftest import ROWS
 
-MOMENTS = 10
+MOMENTS = 20
 """Kills for each kind of target, at moments drawn over the whole run."""
 
 
