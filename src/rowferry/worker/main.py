@@ -41,7 +41,9 @@ PRELOADED = (
     "rowferry.connectors.mysql.source",
     "rowferry.connectors.postgres.source",
     "rowferry.connectors.postgres.target",
+    "rowferry.connectors.postgres.write",
     "rowferry.connectors.files.target",
+    "rowferry.connectors.files.write",
 )
 """What most runs need; loaded before the assignment comes, so that a stream starts at once."""
 
