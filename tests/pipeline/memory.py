@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 import pyarrow as pa
 
+from rowferry.config.stream import Consistency
 from rowferry.connectors.base import ChunkSize, Journal, PlannedTable, TableRequest, TargetPlan
 from rowferry.errors import ConnectionLost
 from rowferry.model.chunks import Chunk, Committed
@@ -19,23 +20,36 @@ from rowferry.model.types import Integer
 ID = Column("id", Integer(64), NativeType("bigint", "bigint"), nullable=False)
 
 
-def table(name: str, rows: int) -> Table:
+def table(name: str, rows: int, keyed: bool = True) -> Table:
     """A table of one column that counts from 0."""
-    return Table(TableName("db", name), (ID,), ("id",), ("id",), estimated_rows=rows, estimated_bytes=rows * 8)
+    key = ("id",) if keyed else ()
+    return Table(TableName("db", name), (ID,), key, key, estimated_rows=rows, estimated_bytes=rows * 8)
 
 
 class MemorySource:
-    """Tables that count. `before_batch` is called before each batch comes out."""
+    """Tables that count, with a key or without. `before_batch` is called before each batch comes out."""
 
     dialect = "mysql"
 
-    def __init__(self, sizes: Mapping[str, int], before_batch: Callable[[Chunk, int], None] = lambda *_: None) -> None:
+    def __init__(
+        self,
+        sizes: Mapping[str, int],
+        before_batch: Callable[[Chunk, int], None] = lambda *_: None,
+        keyed: bool = True,
+    ) -> None:
         self.sizes = sizes
+        self._keyed = keyed
         self._before_batch = before_batch
         self.closed = False
 
     def tables(self, requests: Sequence[TableRequest]) -> list[Table]:
-        return [table(name, rows) for name, rows in sorted(self.sizes.items())]
+        return [table(name, rows, self._keyed) for name, rows in sorted(self.sizes.items())]
+
+    def hold(self, wish: Consistency | None) -> None:
+        """Nothing changes here."""
+
+    def consistency(self) -> str:
+        return "Nothing changes here."
 
     def chunks(self, table: Table, size: ChunkSize) -> list[Chunk]:
         rows = self.sizes[table.name.name]

@@ -110,6 +110,25 @@ def test_a_failing_writer_ends_the_run_and_a_second_run_completes_it(monkeypatch
     assert events.last.written == 500
 
 
+@pytest.mark.parametrize("keyed", [True, False])
+def test_the_second_run_of_a_table_without_key_says_what_may_be_amiss(
+    monkeypatch: pytest.MonkeyPatch, keyed: bool
+) -> None:
+    store, signals = Store(), Signals()
+
+    def interrupt(chunk: Chunk) -> None:
+        if chunk.number == 5:
+            signals.end(StreamState.PAUSED)
+
+    source = MemorySource({"a": 500}, keyed=keyed)
+    outcome, _ = execute(monkeypatch, source, MemoryTarget(store, interrupt), signals)
+    assert outcome.state is StreamState.PAUSED
+    outcome, events = execute(monkeypatch, source, MemoryTarget(store))
+    assert outcome.state is StreamState.FINISHED
+    assert any("may be missing or double" in line for line in events.lines) is not keyed
+    assert "Nothing changes here." in events.lines
+
+
 def test_a_source_that_changed_is_not_resumed(monkeypatch: pytest.MonkeyPatch) -> None:
     store = Store(fingerprints={"db.a": "as it was"}, rows={"db.a": []})
     outcome, _ = execute(monkeypatch, MemorySource({"a": 5}), MemoryTarget(store))

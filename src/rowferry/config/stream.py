@@ -33,6 +33,13 @@ class WriteMode(StrEnum):
     UPSERT = "upsert"
 
 
+class Consistency(StrEnum):
+    """Of which moment rows are: all of them of one (`snapshot`), or each chunk of its own."""
+
+    SNAPSHOT = "snapshot"
+    CHUNK = "chunk"
+
+
 class Operation(StrEnum):
     """A kind of change."""
 
@@ -185,10 +192,12 @@ class SourceOptions(Spec):
     """How the source is read.
 
     `dataBundleSize` is the number of rows (in thousands) that a chunk holds at the most; wide rows make it
-    smaller. The options from `operations` on belong to cdc.
+    smaller. `consistency` left out means `snapshot` where that costs nothing (PostgreSQL), else `chunk`; the run's
+    report says which it was. The options from `operations` on belong to cdc.
     """
 
     data_bundle_size: int = Field(default=500, ge=10, le=1000)
+    consistency: Consistency | None = None
     operations: tuple[Operation, ...] = tuple(Operation)
     replication_slot: Words = ""
     publication_name: Words = ""

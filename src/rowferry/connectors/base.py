@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from rowferry.config.connection import Connection
-from rowferry.config.stream import SchemaPolicy, StructureOptions, TargetSpec, WriteMode
+from rowferry.config.stream import Consistency, SchemaPolicy, StructureOptions, TargetSpec, WriteMode
 from rowferry.model.chunks import Chunk, Committed
 from rowferry.model.findings import Finding
 from rowferry.model.tables import Selection, Table
@@ -111,6 +111,15 @@ class Source(Protocol):
         A column whose type no rule carries has type `Unknown`. MissingTable names every table that is not
         there; InvalidInput names a selected, filtered or sorted column that is not.
         """
+
+    def hold(self, wish: Consistency | None) -> None:
+        """Let all later reads see the rows of one moment, as far as the source can and is asked to (None: its default).
+
+        Refused when a snapshot is wished for and cannot be had.
+        """
+
+    def consistency(self) -> str:
+        """In one sentence: of which moments the rows are that have been read."""
 
     def chunks(self, table: Table, size: ChunkSize) -> list[Chunk]:
         """Split the table: at least one chunk, numbered from 0, that together hold each row exactly once."""

@@ -6,6 +6,7 @@ import sys
 import threading
 import time
 import traceback
+from collections import Counter
 from collections.abc import Sequence
 from types import TracebackType
 from typing import Self
@@ -142,12 +143,17 @@ class Run:
         limit = config.limits.number_of_events
         rows = config.source.options.data_bundle_size * 1000
         budget = Budget(limit, sum(entry.rows for entry in journal.committed))
+        self._note(_torn(plan, journal))
+        for source in self._sources:
+            source.hold(config.source.options.consistency)
         Copy(
             plan, target, journal,
             size=ChunkSize(min(rows, limit) if limit else rows, CHUNK_BYTES), budget=budget,
             watch=Watch(self._meter, self._signals, self._events),
             finish=lambda table: self._finish_table(target, table),
         ).run(self._job.workers)  # fmt: skip
+        said = dict.fromkeys(source.consistency() for source in self._sources)
+        self._note([Finding(Severity.INFO, "", sentence) for sentence in said])
         return budget.reached
 
     def _finish(self, plan: Plan, target: Target, cut: bool) -> None:
@@ -195,6 +201,26 @@ class Run:
                 table="total", events=progress.written, size=progress.written_size, elapsed=progress.elapsed,
                 rate=progress.written_size / progress.elapsed if progress.elapsed else 0.0, status="RUNNING",
             )  # fmt: skip
+
+
+def _torn(plan: Plan, journal: Journal) -> list[Finding]:
+    """Tables without a key of which a part was copied before: rows that moved on disk since then may be amiss."""
+    begun = Counter(entry.table for entry in journal.committed)
+    torn = [
+        (str(table.target.name), str(table.source.name))
+        for table in plan.tables
+        if not table.source.key and table.source.query is None
+    ]
+    return [
+        Finding(
+            Severity.WARNING,
+            source,
+            f"{source} has no key and its copy was interrupted: if its rows were updated meanwhile, some may be "
+            "missing or double. Start a new stream to be sure.",
+        )
+        for target, source in torn
+        if 0 < begun[target] < len(journal.chunks.get(target, ()))
+    ]
 
 
 def _same_tables(plan: Plan, journal: Journal) -> None:

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING
 import pymysql
 from pymysql.connections import Connection as Session
 
+from rowferry.config.stream import Consistency
 from rowferry.connectors.base import ChunkSize, SourceRequest, TableRequest
 from rowferry.connectors.mysql import catalog
 from rowferry.connectors.mysql.chunks import split
 from rowferry.connectors.mysql.connect import Access
 from rowferry.connectors.mysql.failures import failed
 from rowferry.connectors.mysql.running import Running
-from rowferry.errors import InvalidInput, MissingTable, SourceChanged
+from rowferry.errors import InvalidInput, MissingTable, Refused, SourceChanged
 from rowferry.model.chunks import Chunk
 from rowferry.model.tables import Selection, Table, TableName
 
@@ -50,6 +51,15 @@ class MySqlSource:
                 for request in requests
             ]  # fmt: skip
         return [_selected(table, request.selection) for table, request in zip(tables, requests, strict=True)]
+
+    def hold(self, wish: Consistency | None) -> None:
+        """Nothing can be held yet; Refused when it has to be."""
+        if wish is Consistency.SNAPSHOT:
+            raise Refused("A MySQL or MariaDB source cannot be read in one snapshot yet: leave consistency out.")
+
+    def consistency(self) -> str:
+        """See `Source.consistency`."""
+        return "Each chunk holds the rows of the moment in which it was read."
 
     def chunks(self, table: Table, size: ChunkSize) -> list[Chunk]:
         """By the table's key; a table without one, a query, and a selection in an order are one chunk."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager, suppress
 
+import psycopg
 import pyarrow as pa
 from adbc_driver_manager.dbapi import Error
 from adbc_driver_postgresql import StatementOptions, dbapi
@@ -16,6 +17,7 @@ from rowferry.connectors.postgres.chunks import Storage
 from rowferry.connectors.postgres.connect import conninfo, read_error, reading, translate
 from rowferry.connectors.postgres.pool import Sessions
 from rowferry.connectors.postgres.selection import filters, key_range, order, relation, where
+from rowferry.connectors.postgres.snapshot import Snapshot
 from rowferry.errors import Cancelled, ConnectionFailed
 from rowferry.model.chunks import Chunk
 from rowferry.model.tables import Table
@@ -26,10 +28,12 @@ BATCH_BYTES = 4 * 1024 * 1024
 
 
 class Reader:
-    """The reading half of a source. Reads may go on in several threads at once."""
+    """The reading half of a source. Reads may go on in several threads at once, all of them within `snapshot`."""
 
-    def __init__(self, request: SourceRequest) -> None:
-        self._sessions: Sessions[dbapi.Connection] = Sessions(lambda: _open(request), lambda one: one.adbc_cancel())
+    def __init__(self, request: SourceRequest, snapshot: Snapshot | None) -> None:
+        self._sessions: Sessions[dbapi.Connection] = Sessions(
+            lambda: _open(request, snapshot), lambda one: one.adbc_cancel()
+        )
 
     def read(self, table: Table, chunk: Chunk, storage: Storage) -> Generator[pa.RecordBatch, None, None]:
         """The chunk's rows in the neutral form; the server is held back while nobody takes them."""
@@ -63,13 +67,15 @@ class Reader:
             raise read_error(error, doing) from error
 
 
-def _open(request: SourceRequest) -> dbapi.Connection:
+def _open(request: SourceRequest, snapshot: Snapshot | None) -> dbapi.Connection:
     try:
         session = dbapi.connect(conninfo(request.connection, request.database), autocommit=True)
         with session.cursor() as cursor:
             cursor.execute(reading(request.schema).as_string())
             cursor.fetchall()
-    except Error as error:
+            for statement in snapshot.statements() if snapshot is not None else ():
+                cursor.execute(statement)
+    except (Error, psycopg.Error) as error:
         raise translate(error, "opening a session for reading", ConnectionFailed) from error
     return session
 

@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, TypeVar
 import psycopg
 from psycopg.sql import SQL
 
+from rowferry.config.stream import Consistency
 from rowferry.connectors.base import ChunkSize, SourceRequest, TableRequest
 from rowferry.connectors.postgres.catalog import Session, describe, has_schema, query_columns, storage
 from rowferry.connectors.postgres.chunks import Storage, cut
 from rowferry.connectors.postgres.connect import connect, read_error, reading, sqlstate, translate
 from rowferry.connectors.postgres.pool import Sessions
 from rowferry.connectors.postgres.selection import bare_query, filters, order, relation, where
+from rowferry.connectors.postgres.snapshot import Snapshot
 from rowferry.errors import Cancelled, InvalidInput, MissingTable, Refused, SourceChanged
 from rowferry.model.chunks import Chunk
 from rowferry.model.tables import Table, TableName
@@ -43,6 +45,7 @@ class PostgresSource:
         self._lock = Lock()
         self._sessions: Sessions[Session] = Sessions(lambda: _open(request), lambda one: one.cancel_safe(timeout=5))
         self._reader: Reader | None = None
+        self._snapshot: Snapshot | None = None
 
     def tables(self, requests: Sequence[TableRequest]) -> list[Table]:
         """See `Source.tables`."""
@@ -54,6 +57,22 @@ class PostgresSource:
         if missing:
             raise MissingTable(f"PostgreSQL has no table {', '.join(missing)} that this user can see.")
         return [self._requested(request, known) for request in requests]
+
+    def hold(self, wish: Consistency | None) -> None:
+        """One snapshot for all reads, unless chunks of their own moments are wished for."""
+        if wish is not Consistency.CHUNK:
+            self._snapshot = Snapshot(lambda: _open(self._request))
+
+    def consistency(self) -> str:
+        """See `Source.consistency`."""
+        if self._snapshot is None:
+            return "Each chunk holds the rows of the moment in which it was read."
+        if self._snapshot.taken > 1:
+            return (
+                f"The rows are of {self._snapshot.taken} moments, because the connection that held the source's "
+                "snapshot was lost on the way."
+            )
+        return "All rows that this run read are of one moment: one snapshot of the source served every read."
 
     def chunks(self, table: Table, size: ChunkSize) -> list[Chunk]:
         """See `Source.chunks`."""
@@ -78,6 +97,8 @@ class PostgresSource:
             self._sessions.close()
             if self._reader is not None:
                 self._reader.close()
+            if self._snapshot is not None:
+                self._snapshot.close()
 
     def _opened_reader(self) -> Reader:
         """The part that reads rows, which brings the Arrow libraries along, made when the first rows are wanted."""
@@ -87,7 +108,7 @@ class PostgresSource:
             if self._sessions.closed:
                 raise Cancelled("The source was closed.")
             if self._reader is None:
-                self._reader = Reader(self._request)
+                self._reader = Reader(self._request, self._snapshot)
             return self._reader
 
     def _ask(self, work: Callable[[Session], T], doing: str = "reading the structure of tables") -> T:
