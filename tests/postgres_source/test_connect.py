@@ -109,6 +109,21 @@ def test_lost_connections_without_a_state(text: str) -> None:
     assert isinstance(translate(Failed(text), "working", ReadFailed), ConnectionLost)
 
 
+@pytest.mark.parametrize(
+    ("said", "meaning"),
+    [
+        ("SSL error: certificate verify failed", "did not sign"),
+        ("server does not support SSL, but SSL was required", "has no TLS"),
+        ("FATAL:  sorry, too many connections already", "no connection left"),
+        ("FATAL:  the database system is starting up", "try again in a moment"),
+    ],
+)
+@pytest.mark.parametrize("elsewhere", ["Connection refused", "Network is unreachable"])
+def test_the_address_that_answered_counts(said: str, meaning: str, elsewhere: str) -> None:
+    text = f'hostaddr "::1" failed: {elsewhere}\n- hostaddr "127.0.0.1" failed: {said}'
+    assert meaning in translate(Failed(text), "connecting").message
+
+
 def test_a_unique_violation_shows_no_value(postgres: Postgres) -> None:
     with connect(connection_to(postgres)) as session:
         session.execute("CREATE TEMP TABLE once (v text PRIMARY KEY)")

@@ -215,14 +215,12 @@ _BY_TEXT: tuple[tuple[str, type[RowferryError], str], ...] = (
     (r'role ".*" does not exist', ConnectionFailed, "there is no such user"),
     ("no pg_hba.conf entry", ConnectionFailed, "the server's pg_hba.conf does not let us in (perhaps it asks for TLS)"),
     ("translate host name|resolve host|Name or service not known", ConnectionFailed, "the host name is unknown"),
-    ("Connection refused", ConnectionFailed, "nothing listens there: check host, port and that the server is running"),
     (
         "unsupported startup parameter",
         ConnectionFailed,
         "a pooler stands before the server and does not pass our settings on: connect to PostgreSQL itself",
     ),
     ("timeout|timed out", ConnectionFailed, "nothing answered in time: check host, port and firewalls"),
-    ("No route to host|unreachable", ConnectionFailed, "the network does not lead there"),
     ("does not support SSL", ConnectionFailed, "the server has no TLS: set ssl.mode to disable, or turn it on there"),
     ("does not match host name", ConnectionFailed, "the server's certificate is for another host name"),
     (
@@ -235,13 +233,19 @@ _BY_TEXT: tuple[tuple[str, type[RowferryError], str], ...] = (
     (r"\bSSL\b", ConnectionFailed, "the TLS handshake failed: check the connection's ssl"),
     ("too many connections|connection slots", ConnectionFailed, "the server has no connection left for us"),
     ("is (starting up|shutting down)", ConnectionFailed, "the server is starting or stopping; try again in a moment"),
+    ("Connection refused", ConnectionFailed, "nothing listens there: check host, port and that the server is running"),
+    ("No route to host|unreachable", ConnectionFailed, "the network does not lead there"),
     ("closed the connection|connection is (lost|closed|bad)", ConnectionLost, "the connection to PostgreSQL broke"),
     ("no connection to the server|terminating connection", ConnectionLost, "the connection to PostgreSQL broke"),
     ("could not (receive|send) data|Connection reset", ConnectionLost, "the connection to PostgreSQL broke"),
     ("conflict with recovery", ConnectionLost, "the standby server had to stop the statement to go on replaying"),
     ("lost synchronization|Broken pipe", ConnectionLost, "the connection to PostgreSQL broke"),
 )
-"""The same for errors that have no SQLSTATE: libpq's own, and all that end an attempt to connect."""
+"""The same for errors that have no SQLSTATE: libpq's own, and all that end an attempt to connect.
+
+A host may have several addresses and fail at each in another way (localhost: refused at ::1, then no TLS at
+127.0.0.1). So what a server said stands before what says that no server was reached.
+"""
 
 _GONE = frozenset({"42P01", "42703", "3F000"})
 """States that say that a table, a column or a schema is no longer there."""
