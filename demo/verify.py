@@ -12,6 +12,7 @@ from pathlib import Path
 import duckdb
 
 from demo.postgres import Postgres
+from demo.processes import undisturbed
 
 CANONICAL: dict[str, tuple[str, str]] = {
     "bytea": ("encode({0}, 'hex')", "lower(hex({0}))"),
@@ -72,7 +73,8 @@ def in_postgres(server: Postgres, database: str, shape: Shape) -> Sum:
 
 def in_parquet(folder: Path, shape: Shape) -> Sum:
     """The sum of a table as the Parquet files of its folder hold it; DuckDB reads them."""
-    with duckdb.connect() as connection:
+    # DuckDB would make an error of its own out of Ctrl-C.
+    with undisturbed(), duckdb.connect() as connection:
         connection.execute("SET TimeZone = 'UTC'")
         files = f"read_parquet('{folder}/**/*.parquet')"
         kinds = {name: kind for name, kind, *_ in connection.execute(f"DESCRIBE SELECT * FROM {files}").fetchall()}

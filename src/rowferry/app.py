@@ -103,7 +103,7 @@ def connect_account(settings: Settings, email: str, password: str | None) -> dic
         if known is None:
             accounts.create(email, password or secrets.token_urlsafe(24))
         elif known.email.casefold() != email.strip().casefold():
-            raise Conflict("This installation's account has another e-mail address.")
+            raise Conflict("This installation's account has another e-mail address: give that one.")
         elif password:
             accounts.set_password(password)
         return {"apiKey": accounts.api_key(), "installId": accounts.install_id, "email": email.strip()}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import sys
 from enum import IntEnum
+from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -42,9 +43,11 @@ _STATES = {
     StreamState.FAILED: Exit.FAILED,
 }
 
+_ERRORS = {Refused: Exit.REFUSED, InvalidInput: Exit.BAD_INPUT}
+"""Errors that say more than the state in which the run ended."""
+
 app = typer.Typer(
     name="rowferry",
-    help="Moves tables between MySQL, MariaDB, PostgreSQL and files.",
     epilog=(
         "Exit codes: 0 done, 1 failed, 2 bad input, 3 refused before anything was written, "
         "4 a limit was reached, 130 interrupted."
@@ -55,8 +58,25 @@ app = typer.Typer(
 account = typer.Typer(help="The installation's account.", no_args_is_help=True)
 app.add_typer(account, name="account")
 
-DataDir = Annotated[Path | None, typer.Option(help="Where state, keys and logs are kept.")]
+DataDir = Annotated[
+    Path | None, typer.Option(help="Where state, keys and logs are kept; without it rowferry-data in this folder.")
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as one JSON object.")]
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"rowferry {version('rowferry')}")
+        raise typer.Exit
+
+
+@app.callback()
+def rowferry(
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """Moves tables between MySQL, MariaDB, PostgreSQL and files."""
 
 
 @app.command()
@@ -82,17 +102,25 @@ def connect(
     from rowferry.app import connect_account  # noqa: PLC0415  as above
 
     password = sys.stdin.readline().rstrip("\n") if password_stdin else None
-    shown = connect_account(_settings(data_dir=data_dir), email, password)
+    settings = _settings(data_dir=data_dir)
+    shown = connect_account(settings, email, password)
     if as_json:
         _print_json(shown)
         return
-    typer.echo(f"E-mail      {shown['email']}\nAPI key     {shown['apiKey']}\nInstall ID  {shown['installId']}")
+    lines = {
+        "E-mail": shown["email"],
+        "API key": shown["apiKey"],
+        "Install ID": shown["installId"],
+        "Data folder": settings.data_dir.resolve(),
+    }
+    for name, value in lines.items():
+        typer.echo(f"{name:<11} {value}")
 
 
 @app.command()
 def migrate(
     source: Annotated[str, typer.Argument(help="mysql://, mariadb:// or postgresql:// URL with its database.")],
-    target: Annotated[str, typer.Argument(help="Such a URL, or file:///folder?format=parquet.")],
+    target: Annotated[str, typer.Argument(help="postgresql:// URL with its database, or file:///folder?format=parquet (or csv, jsonl).")],
     tables: Annotated[str, typer.Option(help="Names joined by commas; without it every user table.")] = "",
     schema_policy: Annotated[SchemaPolicy | None, typer.Option(help="What to do about tables that exist.")] = None,
     write_mode: Annotated[WriteMode | None, typer.Option(help="What to do about rows that exist.")] = None,
@@ -153,7 +181,14 @@ def _run(job: Job, as_json: bool) -> NoReturn:
         _print_json(summary)
     else:
         _print_summary(summary)
-    sys.exit(Exit.REFUSED if isinstance(outcome.error, Refused) else _STATES[outcome.state])
+    sys.exit(_exit_code(outcome))
+
+
+def _exit_code(outcome: Outcome) -> Exit:
+    for kind, code in _ERRORS.items():
+        if isinstance(outcome.error, kind):
+            return code
+    return _STATES[outcome.state]
 
 
 def _summary(outcome: Outcome, terminal: Terminal) -> dict[str, Any]:

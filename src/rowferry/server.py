@@ -19,7 +19,7 @@ USUAL_PORTS = (80, 8020)
 
 
 class Server(uvicorn.Server):
-    """uvicorn's server, which says where it is once it is."""
+    """uvicorn's server, which says where it is once it is, and when it ends."""
 
     def __init__(self, config: uvicorn.Config, url: str, services: Services) -> None:
         super().__init__(config)
@@ -35,6 +35,11 @@ class Server(uvicorn.Server):
         if token:
             print(f"Create the account: {self._url}/setup?token={token}", file=sys.stderr, flush=True)
         print(f"Rowferry is ready at {self._url}", flush=True)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Say that the end has been heard, then end."""
+        print("Rowferry ends; streams that run go on at its next start.", file=sys.stderr, flush=True)
+        await super().shutdown(sockets)
 
 
 def serve(settings: Settings) -> None:

@@ -51,6 +51,7 @@ class Terminal:
     def log(self, level: str, message: str, category: str = "general", **extra: object) -> None:
         """`Events.log`: warnings and errors, and, where there are no bars, each table as it comes."""
         if level in _LOUD:
-            self._console.print(f"{level}: {message}", style=_LOUD[level], markup=False, highlight=False)
+            about = f"{extra['table']}: " if "table" in extra else ""
+            self._console.print(f"{level}: {about}{message}", style=_LOUD[level], markup=False, highlight=False)
         elif category == "stat" and not self._console.is_terminal:
             self._console.print(message, markup=False, highlight=False)

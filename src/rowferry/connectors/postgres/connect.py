@@ -230,7 +230,7 @@ _BY_TEXT: tuple[tuple[str, type[RowferryError], str], ...] = (
     ),
     ("certificate file|private key file", ConnectionFailed, "a certificate or key in ssl cannot be read"),
     ("SSL SYSCALL|SSL connection has been closed", ConnectionLost, "the connection to PostgreSQL broke"),
-    (r"\bSSL\b", ConnectionFailed, "the TLS handshake failed: check the connection's ssl"),
+    (r"(?-i:\bSSL\b)", ConnectionFailed, "the TLS handshake failed: check the connection's ssl"),
     ("too many connections|connection slots", ConnectionFailed, "the server has no connection left for us"),
     ("is (starting up|shutting down)", ConnectionFailed, "the server is starting or stopping; try again in a moment"),
     ("Connection refused", ConnectionFailed, "nothing listens there: check host, port and that the server is running"),
@@ -273,7 +273,13 @@ def translate(error: Exception, doing: str, otherwise: type[RowferryError] = Row
     kind = kind or otherwise
     if issubclass(kind, WriteFailed) and otherwise is ReadFailed:
         kind = ReadFailed
-    return kind(f"{meaning[0].upper()}{meaning[1:]}, while {doing}{f' ({said})' if said else ''}.")
+    return kind(sentence(meaning, f"{doing}{f' ({said})' if said else ''}"))
+
+
+def sentence(meaning: str, doing: str) -> str:
+    """What happened, while what was done, and behind a colon what to change."""
+    happened, colon, advice = meaning.partition(": ")
+    return f"{happened[0].upper()}{happened[1:]}, while {doing}{colon}{advice}."
 
 
 def read_error(error: Exception, doing: str) -> RowferryError:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 
 import psycopg
 
-from rowferry.connectors.postgres.connect import translate
+from rowferry.connectors.postgres.connect import sentence, translate
 from rowferry.errors import MissingTable, Refused, RowferryError, TargetExists, TargetFull, WriteFailed
 
 _WRITING: Mapping[str, tuple[type[RowferryError], str]] = {
@@ -31,7 +31,10 @@ _WRITING: Mapping[str, tuple[type[RowferryError], str]] = {
 """By SQLSTATE; what is not here, `connect.translate` knows."""
 
 _PREPARING: Mapping[str, tuple[type[RowferryError], str]] = {
-    "2BP01": (Refused, "other tables or views depend on a table that has to be dropped: drop them, or empty instead"),
+    "2BP01": (
+        Refused,
+        "other tables or views depend on a table that has to be dropped: drop them, or choose another schemaPolicy",
+    ),
     "0A000": (
         Refused,
         "other tables refer to a table that has to be emptied: add them to the stream, or choose append",
@@ -47,7 +50,7 @@ def while_writing(error: psycopg.Error, doing: str, columns: Iterable[str]) -> R
     if known is None:
         return translate(error, doing, WriteFailed)
     kind, meaning = known
-    return kind(f"{_capital(meaning)}, while {doing}{_where(error, list(columns))}.")
+    return kind(sentence(meaning, f"{doing}{_where(error, list(columns))}"))
 
 
 def while_preparing(error: psycopg.Error, doing: str) -> RowferryError:
@@ -56,7 +59,7 @@ def while_preparing(error: psycopg.Error, doing: str) -> RowferryError:
     if known is None:
         return translate(error, doing, WriteFailed)
     kind, meaning = known
-    return kind(f"{_capital(meaning)}, while {doing}.")
+    return kind(sentence(meaning, doing))
 
 
 def reason(error: psycopg.Error) -> str:
@@ -78,7 +81,3 @@ def _column_of(context: str, columns: list[str]) -> str | None:
     """The column in "COPY t, line 1, column c: …"; the rest of that line may hold a value and is not looked at."""
     found = [name for name in columns if f", column {name}:" in context or f", column {name}\n" in f"{context}\n"]
     return max(found, key=len, default=None)
-
-
-def _capital(text: str) -> str:
-    return f"{text[0].upper()}{text[1:]}"
