@@ -10,6 +10,8 @@ import sys
 from pathlib import Path
 
 import psutil
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from demo.postgres import remove_database, start_postgres
@@ -85,6 +87,34 @@ def test_demo_interrupted(tmp_path: Path, moment: str, number: signal.Signals) -
         rest = process.stdout.read()
     assert process.returncode == 130, rest
     wait_until(lambda: processes(tmp_path) == [], what="no process of the demo")
+
+
+COMPARING = """
+from pathlib import Path
+from demo.verify import Shape, in_parquet
+print("begun", flush=True)
+try:
+    while True:
+        in_parquet(Path("."), Shape("t", (("n", "bigint"),), ("n",)))
+except KeyboardInterrupt:
+    raise SystemExit(130)
+"""
+
+
+def test_the_comparison_interrupted(tmp_path: Path) -> None:
+    """DuckDB makes no error of its own out of Ctrl-C."""
+    pq.write_table(pa.table({"n": range(300_000)}), tmp_path / "t.parquet")
+    command = ["env", "--default-signal=INT", sys.executable, "-c", COMPARING]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, cwd=tmp_path, env=ENVIRONMENT, stdout=pipe, stderr=pipe, text=True) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.readline()
+        with pytest.raises(subprocess.TimeoutExpired):
+            process.wait(0.5)
+        process.send_signal(signal.SIGINT)
+        said = process.stderr.read()
+    assert process.returncode == 130, said
 
 
 def test_the_comparison_sees_a_difference(tmp_path: Path) -> None:

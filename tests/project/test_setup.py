@@ -5,8 +5,10 @@ from __future__ import annotations
 import hashlib
 import http.server
 import os
+import signal
 import stat
 import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from functools import partial
@@ -61,6 +63,21 @@ def test_the_index_is_the_one_pip_would_ask(tmp_path: Path, monkeypatch: pytest.
     assert bootstrap_pip.redacted(bootstrap_pip.index_url()) == "https://example.com/simple"
     monkeypatch.setenv("PIP_INDEX_URL", "https://example.org/simple")
     assert bootstrap_pip.index_url() == "https://example.org/simple"
+
+
+def test_an_interruption_is_one_line(tmp_path: Path) -> None:
+    """Ctrl-C ends the preparation without a trace of Python's own."""
+    command = ["env", "--default-signal=INT", sys.executable, ROOT / "scripts" / "setup.py", tmp_path / "venv", "dev"]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        assert "creating" in process.stdout.readline()
+        process.send_signal(signal.SIGINT)
+        said, complained = process.stdout.read(), process.stderr.read()
+    assert process.returncode == 130
+    assert "the same command goes on" in said
+    assert complained == ""
 
 
 def test_old_pythons_are_passed_over(tmp_path: Path) -> None:
