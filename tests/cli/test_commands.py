@@ -109,7 +109,7 @@ def test_the_account_of_a_folder(tmp_path: Path) -> None:
 
 def test_the_server_says_where_it_is_and_little_else(tmp_path: Path) -> None:
     port = free_port()
-    command = ["env", "--default-signal=INT", ROWFERRY, "serve", "--port", str(port)]
+    command: list[str | Path] = ["env", "--default-signal=INT", ROWFERRY, "serve", "--port", str(port)]
     pipe = subprocess.PIPE
     with subprocess.Popen(command, cwd=tmp_path, stdout=pipe, stderr=pipe, text=True) as process:
         assert process.stdout is not None

@@ -67,7 +67,14 @@ def test_the_index_is_the_one_pip_would_ask(tmp_path: Path, monkeypatch: pytest.
 
 def test_an_interruption_is_one_line(tmp_path: Path) -> None:
     """Ctrl-C ends the preparation without a trace of Python's own."""
-    command = ["env", "--default-signal=INT", sys.executable, ROOT / "scripts" / "setup.py", tmp_path / "venv", "dev"]
+    command: list[str | Path] = [
+        "env",
+        "--default-signal=INT",
+        sys.executable,
+        ROOT / "scripts" / "setup.py",
+        tmp_path / "venv",
+        "dev",
+    ]
     pipe = subprocess.PIPE
     with subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True) as process:
         assert process.stdout is not None
