@@ -1,6 +1,7 @@
 #!/bin/sh
 # Sees to it that the programs which tests and benchmarks start are there: MariaDB, PostgreSQL, curl.
 # Only the programs are wanted. Tests start private servers of their own; the system's services stay as they are.
+# Usage: servers.sh [POLICY], where POLICY is the file that Debian asks before it starts a service.
 set -eu
 
 missing=""
@@ -24,12 +25,15 @@ else
     exit 1
 fi
 
-# Debian asks this file before it starts a service; one that was there before is left alone.
-policy=/usr/sbin/policy-rc.d
+# A policy that was there before is left alone. Only a trap makes Ctrl-C an exit that cleans up.
+policy=${1:-/usr/sbin/policy-rc.d}
+trap 'exit 129' HUP
+trap 'exit 130' INT
+trap 'exit 143' TERM
 if [ ! -e "$policy" ]; then
+    trap '$as_root rm -f "$policy"' EXIT
     printf '#!/bin/sh\nexit 101\n' | $as_root tee "$policy" >/dev/null
     $as_root chmod +x "$policy"
-    trap '$as_root rm -f "$policy"' EXIT
 fi
 echo "servers: installing$missing"
 log=$(mktemp)

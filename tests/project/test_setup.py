@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import http.server
 import os
+import shutil
 import signal
 import stat
 import subprocess
@@ -17,6 +18,7 @@ from pathlib import Path
 import pytest
 
 from scripts import bootstrap_pip
+from tests.servers import wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
 WHEEL = b"what a wheel holds"
@@ -85,6 +87,26 @@ def test_an_interruption_is_one_line(tmp_path: Path) -> None:
     assert process.returncode == 130
     assert "the same command goes on" in said
     assert complained == ""
+
+
+def test_interrupted_while_it_installs_servers(tmp_path: Path) -> None:
+    """Ctrl-C leaves no policy behind that would keep the machine's services from starting."""
+    programs, policy, begun = tmp_path / "bin", tmp_path / "policy", tmp_path / "begun"
+    programs.mkdir()
+    for name in ("chmod", "env", "ls", "mktemp", "rm", "sleep", "tail", "tee"):
+        (programs / name).symlink_to(str(shutil.which(name)))
+    for name, does in {"id": "echo 0", "apt-get": f"echo > {begun}; exec sleep 60"}.items():
+        (programs / name).write_text(f"#!/bin/sh\n{does}\n")
+        (programs / name).chmod(0o755)
+    environment = {**os.environ, "PATH": str(programs)}
+    command: list[str | Path] = [programs / "env", "--default-signal=INT", "/bin/sh"]
+    command += [ROOT / "scripts" / "servers.sh", policy]
+    with subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, start_new_session=True) as process:
+        wait_until(begun.exists, what="apt-get")
+        assert policy.exists()
+        os.killpg(process.pid, signal.SIGINT)
+    assert process.returncode == 130
+    assert not policy.exists()
 
 
 def test_old_pythons_are_passed_over(tmp_path: Path) -> None:
