@@ -186,9 +186,9 @@ def explain_kept(server: Server, database: Postgres) -> None:
     headers = f'-H "X-API-Key: {account["apiKey"]}" -H "X-Install-ID: {account["installId"]}"'
     lines = [
         "",
-        f"Left running: [bold]{server.url}[/] (API documentation: {server.url}/api/v1/docs)",
-        f"Log in with: {account['email']}, password {account['password']}",
-        f"API key {account['apiKey']}, install ID {account['installId']}",
+        f"Left running:      [bold]{server.url}[/] (API documentation: {server.url}/api/v1/docs)",
+        f"Log in with:       {account['email']}, password {account['password']}",
+        f"API key:           {account['apiKey']}, install ID {account['installId']}",
         f"List the streams:  curl {headers} {server.url}/api/v1/streams",
         f"Source database:   {database.url(shop.DATABASE)}",
         f"Second database:   {database.url(COPY)}",

@@ -54,7 +54,7 @@ def test_demo_left_running(tmp_path: Path) -> None:
     left = len(processes(tmp_path))
     try:
         assert done.returncode == 0, done.stdout + done.stderr
-        assert re.search(r"Left running: http://127\.0\.0\.1:\d+", done.stdout)
+        assert re.search(r"Left running: +http://127\.0\.0\.1:\d+", done.stdout)
         command = re.search(r"List the streams: +(curl .*)", done.stdout)
         assert command is not None
         answer = subprocess.run(["bash", "-c", command[1]], capture_output=True, text=True, check=True)
