@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import count
 from typing import Any, Protocol
 from uuid import UUID
 
@@ -18,6 +20,7 @@ from tests.pipeline.memory import DATABASE, QUERY, Held, MemorySource
 from tests.servers import MariaDb, Postgres
 
 Row = tuple[Any, ...]
+_numbers = count(1)
 
 
 class SourcePlace(Protocol):
@@ -52,7 +55,7 @@ class SourcePlace(Protocol):
         """Close the sources, and remove what was made."""
 
 
-KINDS = {
+KINDS: dict[str, tuple[t.NeutralType, str]] = {
     "number": (t.Integer(64), "BIGINT"),
     "word": (t.Text(20), "VARCHAR(20)"),
     "uuid": (t.Uuid(), "UUID"),
@@ -111,64 +114,76 @@ class MemoryPlace:
 
 @dataclass(frozen=True)
 class Dialect:
-    """What a server is asked in words of its own."""
+    """What a server is asked in words of its own. `{name}` is the schema, or the database, of one place."""
 
     connection: str
+    database: str
+    schema: str | None
+    make: str
     retype: str
     reads: str
-    drop_database: str
+    drop: str
 
 
 MARIADB = Dialect(
-    "mariadb",
-    "ALTER TABLE {name} MODIFY {column} VARCHAR(30)",
-    "SELECT COUNT(*) FROM information_schema.PROCESSLIST WHERE INFO LIKE '%rowferry %' AND ID <> CONNECTION_ID()",
-    "DROP DATABASE {database}",
+    connection="mariadb",
+    database="{name}",
+    schema=None,
+    make="CREATE DATABASE {name} CHARACTER SET utf8mb4",
+    retype="ALTER TABLE {table} MODIFY {column} VARCHAR(30)",
+    reads="SELECT COUNT(*) FROM information_schema.PROCESSLIST WHERE INFO LIKE '%rowferry %' AND ID <> CONNECTION_ID()",
+    drop="DROP DATABASE {name}",
 )
 POSTGRES = Dialect(
-    "postgresql",
-    "ALTER TABLE {name} ALTER {column} TYPE varchar(30)",
-    "SELECT count(*) FROM pg_stat_activity "
-    "WHERE application_name = 'rowferry' AND datname = current_database() AND state = 'active'",
-    "DROP DATABASE {database} WITH (FORCE)",
+    connection="postgresql",
+    database="postgres",
+    schema="{name}",
+    make="CREATE SCHEMA {name}",
+    retype="ALTER TABLE {table} ALTER {column} TYPE varchar(30)",
+    reads="SELECT count(*) FROM pg_stat_activity WHERE application_name = 'rowferry' AND state = 'active'",
+    drop="DROP SCHEMA {name} CASCADE",
 )
 
 
 class SqlPlace:
-    """A fresh database of a server."""
+    """A fresh schema or database of a server."""
 
     def __init__(self, server: MariaDb | Postgres, dialect: Dialect) -> None:
         self._server, self._dialect = server, dialect
-        self._database = server.new_database()
+        self._name = f"place_{os.getpid()}_{next(_numbers)}"
         self._opened: list[Source] = []
+        self._run(dialect.make)
 
     def open(self) -> Source:
         connection = connection_to(self._server, self._dialect.connection)
         opener = connector(connection.engine).open_source
         assert opener is not None
-        self._opened.append(opener(SourceRequest(connection, self._database)))
+        database, schema = self._dialect.database.format(name=self._name), self._dialect.schema
+        request = SourceRequest(connection, database, schema and schema.format(name=self._name))
+        self._opened.append(opener(request))
         return self._opened[-1]
 
     def create(self, name: str, columns: Mapping[str, str], key: Sequence[str] = (), rows: Sequence[Row] = ()) -> None:
         parts = [f"{column} {KINDS[kind][1]}" for column, kind in columns.items()]
         if key:
             parts.append(f"PRIMARY KEY ({', '.join(key)})")
-        self._run(f"CREATE TABLE {name} ({', '.join(parts)})")
+        self._run(f"CREATE TABLE {{name}}.{name} ({', '.join(parts)})")
         self.insert(name, rows)
 
     def insert(self, name: str, rows: Sequence[Row]) -> None:
         if not rows:
             return
         values = [tuple(str(value) if isinstance(value, UUID) else value for value in row) for row in rows]
-        statement = f"INSERT INTO {name} VALUES ({', '.join(['%s'] * len(rows[0]))})"
-        with self._server.connect(self._database) as session, session.cursor() as cursor:
-            cursor.executemany(statement, values)  # type: ignore[arg-type]
+        statement = f"INSERT INTO {self._name}.{name} VALUES ({', '.join(['%s'] * len(rows[0]))})"
+        with self._server.connect() as session, session.cursor() as cursor:
+            cursor.executemany(statement, values)
 
     def drop(self, name: str, column: str | None = None) -> None:
-        self._run(f"DROP TABLE {name}" if column is None else f"ALTER TABLE {name} DROP COLUMN {column}")
+        table = f"{self._name}.{name}"
+        self._run(f"DROP TABLE {table}" if column is None else f"ALTER TABLE {table} DROP COLUMN {column}")
 
     def retype(self, name: str, column: str) -> None:
-        self._run(self._dialect.retype.format(name=name, column=column))
+        self._run(self._dialect.retype.format(table=f"{self._name}.{name}", column=column))
 
     def endless(self) -> TableRequest:
         self.create("many", {"n": "number"}, rows=[(number,) for number in range(300)])
@@ -181,10 +196,10 @@ class SqlPlace:
     def close(self) -> None:
         for one in self._opened:
             one.close()
-        self._server.execute(self._dialect.drop_database.format(database=self._database))
+        self._run(self._dialect.drop)
 
-    def _run(self, *statements: str) -> list[tuple[object, ...]]:
-        return self._server.execute(*statements, database=self._database)
+    def _run(self, statement: str) -> list[tuple[object, ...]]:
+        return self._server.execute(statement.format(name=self._name))
 
 
 def connection_to(server: MariaDb | Postgres, kind: str) -> Connection:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import random
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from typing import Any
 from uuid import UUID
 
-import pyarrow as pa
 import pytest
 import sqlglot
 
@@ -101,12 +100,13 @@ def test_a_column_that_is_not_there_is_named(source_place: SourcePlace, selectio
 
 
 def test_a_query_is_a_table(source_place: SourcePlace) -> None:
-    source_place.create("t", COLUMNS, key=["id"], rows=rows_of(30))
+    rows = [row[:2] for row in rows_of(30)]
+    source_place.create("t", {"id": "number", "word": "word"}, ["id"], rows)
     source = source_place.open()
     table = table_of(source, "q", query="SELECT * FROM t")
-    assert table.name.name == "q"
+    assert (table.name.name, list(table.column_names())) == ("q", ["id", "word"])
     [chunk] = source.chunks(table, ChunkSize(10, 1 << 20))
-    assert Counter(read_chunk(source, table, chunk)) == Counter(map(as_read, rows_of(30)))
+    assert Counter(read_chunk(source, table, chunk)) == Counter(rows)
     with pytest.raises(InvalidInput):
         source.tables([TableRequest("q", query="SELEC 1")])
 
@@ -267,8 +267,7 @@ def test_closing_the_source_ends_its_reads_and_no_others(source_place: SourcePla
 
 def _read_until_cancelled(reading: Any) -> None:
     with pytest.raises(Cancelled):
-        for batch in reading:
-            assert isinstance(batch, pa.RecordBatch)
+        deque(reading, maxlen=0)
 
 
 def test_a_batch_that_is_there_already_does_not_come_out_after_the_end(source_place: SourcePlace) -> None:
