@@ -27,8 +27,10 @@ class SourcePlace(Protocol):
     """A database that a test fills and a source reads.
 
     Columns are declared by name and kind: `number` (64 bits), `word` (up to 20 characters) or `uuid`. They
-    are nullable unless they are part of the key.
+    are nullable unless they are part of the key. `snapshots`: its sources can be read as of one moment.
     """
+
+    snapshots: bool
 
     def open(self) -> Source:
         """One more source of this database; the place closes it."""
@@ -64,6 +66,8 @@ KINDS: dict[str, tuple[t.NeutralType, str]] = {
 
 class MemoryPlace:
     """Tables in memory."""
+
+    snapshots = True
 
     def __init__(self) -> None:
         self._held: dict[str, Held] = {}
@@ -117,6 +121,7 @@ class Dialect:
     """What a server is asked in words of its own. `{name}` is the schema, or the database, of one place."""
 
     connection: str
+    snapshots: bool
     database: str
     schema: str | None
     make: str
@@ -127,6 +132,7 @@ class Dialect:
 
 MARIADB = Dialect(
     connection="mariadb",
+    snapshots=False,
     database="{name}",
     schema=None,
     make="CREATE DATABASE {name} CHARACTER SET utf8mb4",
@@ -136,6 +142,7 @@ MARIADB = Dialect(
 )
 POSTGRES = Dialect(
     connection="postgresql",
+    snapshots=True,
     database="postgres",
     schema="{name}",
     make="CREATE SCHEMA {name}",
@@ -150,6 +157,7 @@ class SqlPlace:
 
     def __init__(self, server: MariaDb | Postgres, dialect: Dialect) -> None:
         self._server, self._dialect = server, dialect
+        self.snapshots = dialect.snapshots
         self._name = f"place_{os.getpid()}_{next(_numbers)}"
         self._opened: list[Source] = []
         self._run(dialect.make)

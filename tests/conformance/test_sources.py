@@ -13,8 +13,9 @@ from uuid import UUID
 import pytest
 import sqlglot
 
+from rowferry.config.stream import Consistency
 from rowferry.connectors.base import ChunkSize, Source, TableRequest
-from rowferry.errors import Cancelled, InvalidInput, MissingTable, SourceChanged
+from rowferry.errors import Cancelled, InvalidInput, MissingTable, Refused, SourceChanged
 from rowferry.model import types as t
 from rowferry.model.chunks import Chunk
 from rowferry.model.tables import Filter, FilterOperator, Selection, Sort, Table
@@ -172,6 +173,32 @@ def test_a_chunk_may_be_read_again_and_by_another_source(source_place: SourcePla
         assert first
         assert Counter(read_chunk(source, table, chunk)) == first
         assert Counter(read_chunk(source_place.open(), table, chunk)) == first
+
+
+def test_a_snapshot_is_of_one_moment(source_place: SourcePlace) -> None:
+    source_place.create("t", COLUMNS, ["id"], rows_of(30))
+    source = source_place.open()
+    if not source_place.snapshots:
+        with pytest.raises(Refused):
+            source.hold(Consistency.SNAPSHOT)
+        return
+    source.hold(Consistency.SNAPSHOT)
+    table = table_of(source, "t")
+    first, *rest = source.chunks(table, ChunkSize(10, 1 << 40))
+    rows = read_chunk(source, table, first)
+    source_place.insert("t", rows_of(5, first=100))
+    rows += [row for chunk in rest for row in read_chunk(source, table, chunk)]
+    assert Counter(rows) == Counter(map(as_read, rows_of(30)))
+    assert source.consistency().endswith(".")
+
+
+@pytest.mark.parametrize("wish", [None, Consistency.CHUNK])
+def test_what_is_held_by_itself_is_never_refused(source_place: SourcePlace, wish: Consistency | None) -> None:
+    source_place.create("t", COLUMNS, ["id"], rows_of(3))
+    source = source_place.open()
+    source.hold(wish)
+    assert len(read_all(source, table_of(source, "t"))) == 3
+    assert source.consistency().endswith(".")
 
 
 def test_a_selection_is_read_by_a_key_outside_it(source_place: SourcePlace) -> None:

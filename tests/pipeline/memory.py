@@ -115,7 +115,8 @@ class MemorySource:
         return [self._requested(request) for request in requests]
 
     def hold(self, wish: Consistency | None) -> None:
-        """Nothing changes here."""
+        if wish is not Consistency.CHUNK:
+            self._held = dict(self._held)
 
     def consistency(self) -> str:
         return "Nothing changes here."

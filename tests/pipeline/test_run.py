@@ -120,10 +120,10 @@ def test_the_second_run_of_a_table_without_key_says_what_may_be_amiss(
         if chunk.number == 5:
             signals.end(StreamState.PAUSED)
 
-    source = MemorySource({"a": 500}, keyed=keyed)
-    outcome, _ = execute(monkeypatch, source, MemoryTarget(store, interrupt), signals)
+    held = counting({"a": 500}, keyed)
+    outcome, _ = execute(monkeypatch, MemorySource(held), MemoryTarget(store, interrupt), signals)
     assert outcome.state is StreamState.PAUSED
-    outcome, events = execute(monkeypatch, source, MemoryTarget(store))
+    outcome, events = execute(monkeypatch, MemorySource(held), MemoryTarget(store))
     assert outcome.state is StreamState.FINISHED
     assert any("may be missing or double" in line for line in events.lines) is not keyed
     assert "Nothing changes here." in events.lines
