@@ -74,8 +74,9 @@ def test_requested_tables_come_in_the_order_of_the_requests(source_place: Source
         source_place.create(name, {"n": "number"})
     source = source_place.open()
     whole_name = str(table_of(source, "a").name)
-    found = source.tables([TableRequest("c"), TableRequest(whole_name), TableRequest("c")])
-    assert [table.name.name for table in found] == ["c", "a", "c"]
+    query = TableRequest("b2", query="SELECT * FROM b")
+    found = source.tables([TableRequest("c"), query, TableRequest(whole_name), TableRequest("c")])
+    assert [table.name.name for table in found] == ["c", "b2", "a", "c"]
 
 
 def test_every_missing_table_is_named(source_place: SourcePlace) -> None:

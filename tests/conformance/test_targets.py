@@ -212,11 +212,17 @@ def test_a_stream_may_be_forgotten_half_way_and_by_a_closed_target(target_place:
     assert target_place.rows(planned) == [(1, "a")]
 
 
-def test_a_forgotten_stream_writes_no_more(target_place: TargetPlace) -> None:
+@pytest.mark.parametrize("others", [0, 1], ids=["the only stream", "beside another"])
+def test_a_forgotten_stream_writes_no_more(target_place: TargetPlace, others: int) -> None:
     zombie = target_place.open()
     [planned] = prepared(zombie, item(target_place))
+    streams = [target_place.open(f"other_{number}") for number in range(others)]
+    for other in streams:
+        prepared(other, item(target_place, "other"))
     target_place.open().forget()
     with pytest.raises(RowferryError):
         write(zombie, planned, [(1, "late")])
     assert target_place.rows(planned) == []
+    for other in streams:
+        other.forget()
     assert target_place.traces() == []

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 
 from rowferry.connectors.base import PlannedTable
-from rowferry.errors import Cancelled, ConnectionLost
+from rowferry.errors import Cancelled, ConnectionLost, RowferryError
 from rowferry.model.chunks import Committed
 from tests.conformance.streams import batches, chunk, item, journal_of, prepared, untouched, write
 from tests.conformance.targets import Row, TargetPlace
@@ -183,6 +183,31 @@ def test_closing_breaks_a_write_and_leaves_nothing(target_place: TargetPlace) ->
     assert target_place.rows(planned) == ROWS
 
 
+def test_closing_breaks_a_writer_that_waits_for_another(target_place: TargetPlace) -> None:
+    first, second = target_place.open(), target_place.open()
+    [planned] = prepared(first, item(target_place))
+    inside, go_on = threading.Event(), threading.Event()
+
+    def slow() -> Iterator[pa.RecordBatch]:
+        inside.set()
+        assert go_on.wait(30)
+        yield from batches(planned.source, ROWS)
+
+    with ThreadPoolExecutor(2) as threads:
+        one = threads.submit(first.write, planned, chunk(planned), slow())
+        assert inside.wait(30)
+        two = threads.submit(write, second, planned, ROWS)
+        wait_until(lambda: two.done() or target_place.waiting(), 30, "the second to meet the first")
+        waited = not two.done()
+        second.close()
+        if waited:
+            with pytest.raises(Cancelled):
+                two.result(10)
+        go_on.set()
+        assert one.result(30).rows == len(ROWS)
+    assert target_place.rows(planned) == ROWS
+
+
 def test_closing_does_not_wait_for_the_end_of_the_batches(target_place: TargetPlace) -> None:
     """A write whose last batch is already in still leaves nothing."""
     target = target_place.open()
@@ -196,3 +221,27 @@ def test_closing_does_not_wait_for_the_end_of_the_batches(target_place: TargetPl
         target.write(planned, chunk(planned), closed_at_the_end())
     assert list(journal_of(target_place.open()).committed) == []
     assert target_place.rows(planned) == []
+
+
+def test_a_stream_that_is_forgotten_meanwhile_leaves_no_trace(target_place: TargetPlace) -> None:
+    """The chunk is there as a whole or not at all."""
+    target, other = target_place.open(), target_place.open()
+    [planned] = prepared(target, item(target_place))
+    inside, go_on = threading.Event(), threading.Event()
+
+    def slow() -> Iterator[pa.RecordBatch]:
+        yield from batches(planned.source, ROWS)
+        inside.set()
+        assert go_on.wait(30)
+
+    with ThreadPoolExecutor(2) as threads:
+        writing = threads.submit(target.write, planned, chunk(planned), slow())
+        assert inside.wait(30)
+        forgetting = threads.submit(other.forget)
+        wait_until(lambda: forgetting.done() or target_place.waiting(), 30, "the end of the stream to meet the write")
+        go_on.set()
+        forgetting.result(30)
+        error = writing.exception(30)
+    assert error is None or isinstance(error, RowferryError)
+    assert target_place.rows(planned) == ([] if error else ROWS)
+    assert target_place.traces() == []
