@@ -18,7 +18,7 @@ from rowferry.connectors.files import CONNECTOR
 from rowferry.model import types as t
 from rowferry.model.chunks import Chunk, Committed
 from rowferry.model.tables import Column, NativeType, Table, TableName
-from rowferry.typemap.arrow import arrow_schema
+from tests.tables import batch
 
 NATIVE = NativeType("x", "x")
 AWKWARD = [
@@ -90,10 +90,7 @@ def table(name: str, columns: dict[str, t.NeutralType], schema: str = "shop") ->
 
 def batches(source: Table, rows: Sequence[Sequence[Any]], size: int = 2) -> list[pa.RecordBatch]:
     """The rows as record batches of `size` rows in the neutral form."""
-    schema = arrow_schema(source.columns)
-    columns = zip(*rows, strict=True) if rows else [[] for _ in schema]
-    arrays = [pa.array(list(values), field.type) for values, field in zip(columns, schema, strict=True)]
-    held: list[pa.RecordBatch] = pa.Table.from_arrays(arrays, schema=schema).to_batches(size)
+    held: list[pa.RecordBatch] = pa.Table.from_batches([batch(source.columns, rows)]).to_batches(size)
     return held
 
 

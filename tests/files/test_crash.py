@@ -99,38 +99,6 @@ def test_a_journal_that_is_damaged_in_the_middle_is_refused(tmp_path: Path) -> N
     assert journal.read_bytes() == b"".join(lines)
 
 
-def test_an_exception_out_of_the_batches_rolls_back_and_passes_unchanged(tmp_path: Path) -> None:
-    opened = target(tmp_path)
-    planned = prepared(opened, tables()[0])[0]
-
-    def failing() -> Iterator[pa.RecordBatch]:
-        yield from rows_of(0)
-        raise OSError(28, "the source's own trouble")
-
-    with pytest.raises(OSError, match="own trouble"):
-        opened.write(planned, Chunk(planned.source.name, 0), failing())
-    assert list((tmp_path / "one").iterdir()) == []
-    journal = opened.journal()
-    assert journal is not None
-    assert not journal.committed
-    opened.write(planned, Chunk(planned.source.name, 0), rows_of(0))
-    assert ids(tmp_path / "one") == list(range(ROWS))
-
-
-def test_a_committed_chunk_is_left_alone(tmp_path: Path) -> None:
-    opened = target(tmp_path)
-    planned = prepared(opened, tables()[0])[0]
-    chunk = Chunk(planned.source.name, 0)
-    first = opened.write(planned, chunk, rows_of(0))
-
-    def untouched() -> Iterator[pa.RecordBatch]:
-        raise AssertionError("read again")
-        yield
-
-    assert opened.write(planned, chunk, untouched()) == first
-    assert target(tmp_path).write(planned, chunk, untouched()) == first
-
-
 def test_two_processes_that_write_the_same_chunk_commit_it_once(tmp_path: Path) -> None:
     one = target(tmp_path)
     planned = prepared(one, tables()[0])[0]

@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from rowferry.connectors.base import Target
-from rowferry.errors import Cancelled, MissingTable, Refused, TargetExists, TargetFull, TargetNotEmpty, WriteFailed
+from rowferry.errors import Cancelled, Refused, TargetExists, TargetFull, TargetNotEmpty, WriteFailed
 from rowferry.model import types as t
 from rowferry.model.chunks import Chunk
 from rowferry.model.findings import Severity
@@ -119,11 +119,6 @@ def test_files_of_other_columns_are_not_added_to(tmp_path: Path, policy: str, fi
         target(tmp_path, other, policies=(policy, "append")).plan([table("a", ID)], "", prepared=False)
 
 
-def test_validate_existing_wants_the_folder_to_be_there(tmp_path: Path) -> None:
-    with pytest.raises(MissingTable, match="no data files in a"):
-        target(tmp_path, policies=("validate_existing", "append")).plan([table("a", ID)], "", prepared=False)
-
-
 @pytest.mark.parametrize("file_format", FORMATS)
 def test_fail_if_not_empty_counts_rows(tmp_path: Path, file_format: str) -> None:
     policies = ("create_missing_only", "fail_if_not_empty")
@@ -193,39 +188,11 @@ def test_a_preparation_that_fails_is_undone(tmp_path: Path) -> None:
     assert target(tmp_path, stream="stream_2", policies=policies).journal() is None
 
 
-def test_the_journal_says_what_was_done(tmp_path: Path) -> None:
-    opened = target(tmp_path)
-    one, two = table("one", ID), table("two", ID)
-    planned = prepared(opened, one, two)
-    chunks = [Chunk(one.name, 0, None, (2**64 - 1, "k\n\u00e9")), Chunk(one.name, 1, (2**64 - 1, "k\n\u00e9"), None)]
-    opened.begin(planned[0], chunks)
-    opened.begin(planned[0], chunks)
-    done = opened.write(planned[0], chunks[1], iter(batches(one, rows(1, 2))))
-    journal = target(tmp_path).journal()
-    assert journal is not None
-    assert journal.fingerprints == {"one": "print", "two": "print"}
-    assert list(journal.chunks) == ["one"]
-    assert list(journal.chunks["one"]) == chunks
-    assert list(journal.committed) == [done]
-    assert (done.table, done.number, done.rows) == ("one", 1, 2)
-    assert done.size > 0
-    assert target(tmp_path, stream="stream_2").journal() is None
-
-
 def test_an_empty_chunk_that_is_not_the_first_leaves_no_file(tmp_path: Path) -> None:
     source = table("a", ID)
     done = export(target(tmp_path), source, [[], batches(source, rows(1)), []])
     assert [entry.rows for entry in done] == [0, 1, 0]
     assert sorted(path.name for path in (tmp_path / "a").glob("part-*")) == ["part-00000.parquet", "part-00001.parquet"]
-
-
-def test_forgetting_twice_or_nothing_is_no_error(tmp_path: Path) -> None:
-    opened = target(tmp_path / "new")
-    opened.forget()
-    opened.forget()
-    assert not (tmp_path / "new").exists()
-    opened.close()
-    opened.close()
 
 
 def test_the_schema_file_tells_the_columns(tmp_path: Path) -> None:

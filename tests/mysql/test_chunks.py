@@ -10,11 +10,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from rowferry.connectors.base import ChunkSize, TableRequest
+from rowferry.connectors.base import ChunkSize
 from rowferry.connectors.mysql.keys import KeyColumn, bounds
 from rowferry.errors import SourceChanged
 from rowferry.model.chunks import Chunk
-from rowferry.model.tables import NativeType, Selection, Sort
+from rowferry.model.tables import NativeType
 from tests.mysql.conftest import Place
 
 # name, columns of the key, a strategy for one key
@@ -23,8 +23,6 @@ _LATIN = st.text(alphabet="aAäÄßzZ' \\", max_size=4)
 _DATES = st.dates().map(str)
 _MOMENTS = st.integers(1, 10**9).map(lambda n: f"2024-01-01 00:00:{n % 60:02}.{n % 1000:03}")
 KEYS = {
-    "dense": ("k INT", ["k"], st.tuples(st.integers(1, 60))),
-    "sparse": ("k BIGINT", ["k"], st.tuples(st.integers(-(2**63), 2**63 - 1))),
     "unsigned": ("k BIGINT UNSIGNED", ["k"], st.tuples(st.integers(0, 2**64 - 1))),
     "insensitive": ("k VARCHAR(9) COLLATE utf8mb4_unicode_ci", ["k"], st.tuples(_LETTERS)),
     "binary collation": ("k VARCHAR(9) COLLATE utf8mb4_bin", ["k"], st.tuples(_LETTERS)),
@@ -32,7 +30,6 @@ KEYS = {
     "utf16": ("k CHAR(9) CHARACTER SET utf16", ["k"], st.tuples(_LETTERS)),
     "bytes": ("k VARBINARY(4)", ["k"], st.tuples(st.binary(max_size=4))),
     "fixed bytes": ("k BINARY(3)", ["k"], st.tuples(st.binary(max_size=3))),
-    "uuid": ("k UUID", ["k"], st.tuples(st.uuids().map(str))),
     "decimal": ("k DECIMAL(20,5)", ["k"], st.tuples(st.decimals(-(10**14), 10**14, places=5))),
     "date": ("k DATE", ["k"], st.tuples(_DATES)),
     "moment": ("k TIMESTAMP(3)", ["k"], st.tuples(_MOMENTS)),
@@ -99,21 +96,6 @@ def test_wide_rows_make_smaller_chunks_even_without_statistics(place: Place) -> 
     assert 6 <= len(chunks) <= 8
 
 
-@pytest.mark.parametrize(
-    "make",
-    [
-        lambda table: replace(table, key=()),
-        lambda table: replace(table, query="SELECT 1 AS id"),
-        lambda table: replace(table, selection=Selection(sorts=(Sort("id"),))),
-        lambda table: replace(table, selection=Selection(limit=3)),
-    ],
-)
-def test_what_cannot_be_split_is_one_chunk(place: Place, make: object) -> None:
-    place.run("CREATE TABLE t (id INT PRIMARY KEY)", "INSERT INTO t SELECT seq FROM seq_1_to_50")
-    table = make(place.table("t"))  # type: ignore[operator]
-    assert place.source.chunks(table, ChunkSize(10, 1 << 30)) == [Chunk(table.name, 0)]
-
-
 def test_a_composite_key_is_read_by_its_index(place: Place) -> None:
     place.run("CREATE TABLE t (a INT, b INT, v TEXT, PRIMARY KEY (a, b))")
     place.run("INSERT INTO t SELECT seq DIV 10, seq, REPEAT('x', 500) FROM seq_1_to_5000", "ANALYZE TABLE t")
@@ -124,24 +106,9 @@ def test_a_composite_key_is_read_by_its_index(place: Place) -> None:
     assert place.run(f"SELECT COUNT(*) FROM t WHERE {conditions}") == [(104,)]
 
 
-def test_rows_that_came_after_the_plan_are_in_the_last_chunk(place: Place) -> None:
-    place.run("CREATE TABLE t (id INT PRIMARY KEY)", "INSERT INTO t SELECT seq FROM seq_1_to_20")
-    table = place.table("t")
-    chunks = place.source.chunks(table, ChunkSize(10, 1 << 30))
-    place.run("INSERT INTO t SELECT seq FROM seq_21_to_40")
-    assert sum(batch.num_rows for chunk in chunks for batch in place.source.read(table, chunk)) == 40
-
-
 def test_a_key_that_went_away(place: Place) -> None:
     place.run("CREATE TABLE t (id INT PRIMARY KEY, n INT)")
     table = place.table("t")
     place.run("ALTER TABLE t DROP COLUMN id")
     with pytest.raises(SourceChanged, match="lost its key"):
         place.source.chunks(table, ChunkSize(10, 1 << 30))
-
-
-def test_a_key_outside_the_selected_columns_still_splits(place: Place) -> None:
-    place.run("CREATE TABLE t (id INT PRIMARY KEY, n INT)", "INSERT INTO t SELECT seq, seq FROM seq_1_to_50")
-    table = place.source.tables([TableRequest("t", Selection(columns=("n",)))])[0]
-    assert len(place.source.chunks(table, ChunkSize(10, 1 << 30))) == 5
-    assert sorted(place.read(table, ChunkSize(10, 1 << 30))["n"].to_pylist()) == list(range(1, 51))

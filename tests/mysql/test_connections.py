@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -16,10 +17,9 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from rowferry.connectors.base import Capabilities, SourceRequest
+from rowferry.connectors.base import SourceRequest
 from rowferry.connectors.mysql.server import MySqlServer
 from rowferry.connectors.mysql.source import MySqlSource
-from rowferry.connectors.registry import connector
 from rowferry.errors import (
     Cancelled,
     Conflict,
@@ -41,13 +41,6 @@ from tests.servers import MariaDb, free_port, mariadb_server, wait_until
 def server(mariadb: MariaDb) -> Iterator[MySqlServer]:
     with contextlib.closing(MySqlServer(connection(mariadb))) as opened:
         yield opened
-
-
-def test_the_registry_knows_the_connector(mariadb: MariaDb) -> None:
-    found = connector("mysql")
-    assert found.capabilities == Capabilities(schemas=False, source=True, target=False)
-    with contextlib.closing(found.open_server(connection(mariadb))) as opened:
-        opened.ping()
 
 
 def test_databases_and_what_is_in_them(place: Place, server: MySqlServer) -> None:
@@ -151,9 +144,8 @@ def test_closing_the_source_ends_its_reads(place: Place, filled: Table) -> None:
     next(rows)
     closing = Thread(target=place.source.close)
     closing.start()
-    with contextlib.suppress(Cancelled):
-        for _ in rows:
-            pass
+    with pytest.raises(Cancelled):
+        deque(rows, maxlen=0)
     closing.join()
     place.source.close()
     assert _reads(place) == 0
@@ -198,25 +190,6 @@ def _waits(place: Place) -> bool:
         "SELECT STATE FROM information_schema.PROCESSLIST WHERE INFO LIKE '%FROM%`t`%' AND ID <> CONNECTION_ID()"
     )
     return any("Writing to net" in (state or "") for (state,) in states)
-
-
-@pytest.mark.parametrize(
-    "statement", ["DROP TABLE t", "ALTER TABLE t DROP COLUMN v", "ALTER TABLE t MODIFY v CHAR(201)"]
-)
-def test_a_table_that_changed(place: Place, statement: str) -> None:
-    table = _filled(place, 10)
-    place.run(statement)
-    for one in by_each_driver(table):
-        with pytest.raises(SourceChanged, match=r"\.t"):
-            list(place.source.read(one, Chunk(one.name, 0)))
-
-
-def test_a_query_whose_table_went_away(place: Place) -> None:
-    _filled(place, 10)
-    table = place.table("q", query="SELECT id FROM t")
-    place.run("DROP TABLE t")
-    with pytest.raises(SourceChanged, match=r"\.q"):
-        list(place.source.read(table, Chunk(table.name, 0)))
 
 
 def test_a_user_without_grants(place: Place) -> None:

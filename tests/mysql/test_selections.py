@@ -4,8 +4,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
 from rowferry.connectors.base import ChunkSize, TableRequest
@@ -87,19 +85,6 @@ def test_sorts_and_limits(filtered: Place) -> None:
     assert filtered.read(filtered.table("t", selection=Selection(limit=0))).num_rows == 0
 
 
-@pytest.mark.parametrize(
-    ("selection", "verb"),
-    [
-        (Selection(columns=("nope",)), "selects nope"),
-        (Selection(filters=(Filter("nope", O.EQ, "1"),)), "filters nope"),
-        (Selection(sorts=(Sort("nope"),)), "sorts by nope"),
-    ],
-)
-def test_a_column_that_is_not_there(filtered: Place, selection: Selection, verb: str) -> None:
-    with pytest.raises(InvalidInput, match=verb):
-        filtered.table("t", selection=selection)
-
-
 QUERY = """SELECT t.id, COUNT(*) AS n, SUM(price) AS total, MAX(name) AS name, MAX(day) AS day, 'x' AS fixed, NULL AS nothing,
  CAST(1 AS UNSIGNED) AS one, 1.50 AS price, bytes, bits, kind, UUID() AS u, 0.5e0 AS f, ST_GeomFromText('POINT(1 2)', 5) AS g,
  TIME('25:00:01') AS span -- the end
@@ -170,12 +155,3 @@ def test_tables_are_found_by_either_spelling(filtered: Place) -> None:
     assert names == [f"{filtered.database}.t", f"{filtered.database}.t", f"{filtered.database}.a.b"]
     with pytest.raises(MissingTable, match=r"no table nope, other\.x, w in"):
         filtered.source.tables([TableRequest(name) for name in ("t", "nope", "other.x", "w")])
-
-
-def test_requests_keep_their_order(filtered: Place) -> None:
-    filtered.run("CREATE TABLE a (n INT)")
-    found: list[Any] = filtered.source.tables(
-        [TableRequest("t"), TableRequest("q", query="SELECT 1 AS x"), TableRequest("a")]
-    )
-    assert [table.name.name for table in found] == ["t", "q", "a"]
-    assert [table.name.name for table in filtered.source.tables([])] == ["a", "t"]

@@ -17,7 +17,7 @@ from rowferry.pipeline import run as run_module
 from rowferry.pipeline.job import Job, Outcome
 from rowferry.pipeline.run import Run
 from rowferry.pipeline.signals import Signals
-from tests.pipeline.memory import MemorySource, MemoryTarget, Store, lose_connection_once
+from tests.pipeline.memory import Entries, MemorySource, MemoryTarget, Store, counting, lose_connection_once
 
 CHUNK_ROWS = 30
 
@@ -62,13 +62,13 @@ def execute(
 
 def assert_complete(store: Store, sizes: dict[str, int]) -> None:
     for name, size in sizes.items():
-        assert sorted(store.rows[f"db.{name}"]) == list(range(size))
+        assert sorted(store.rows[f"db.{name}"]) == [(number,) for number in range(size)]
 
 
 def test_every_row_arrives_once(monkeypatch: pytest.MonkeyPatch) -> None:
     sizes = {"a": 1000, "b": 0, "c": 7}
     store = Store()
-    outcome, events = execute(monkeypatch, MemorySource(sizes), MemoryTarget(store))
+    outcome, events = execute(monkeypatch, MemorySource(counting(sizes)), MemoryTarget(store))
     assert outcome.state is StreamState.FINISHED
     assert_complete(store, sizes)
     assert store.finished[-1] == "*"
@@ -82,7 +82,7 @@ def test_a_lost_connection_is_tried_again_and_doubles_nothing(monkeypatch: pytes
     monkeypatch.setattr("rowferry.pipeline.copy.BACKOFF", (0.01, 0.01))
     sizes = {"a": 500}
     store = Store()
-    source = MemorySource(sizes, lose_connection_once({0, 3, 9}))
+    source = MemorySource(counting(sizes), lose_connection_once({0, 3, 9}))
     outcome, events = execute(monkeypatch, source, MemoryTarget(store))
     assert outcome.state is StreamState.FINISHED
     assert_complete(store, sizes)
@@ -98,11 +98,11 @@ def test_a_failing_writer_ends_the_run_and_a_second_run_completes_it(monkeypatch
         if chunk.number == 5:
             raise WriteFailed("The target does not take it.")
 
-    outcome, _ = execute(monkeypatch, MemorySource(sizes), MemoryTarget(store, full))
+    outcome, _ = execute(monkeypatch, MemorySource(counting(sizes)), MemoryTarget(store, full))
     assert outcome.state is StreamState.FAILED
     assert isinstance(outcome.error, WriteFailed)
     assert "*" not in store.finished
-    outcome, events = execute(monkeypatch, MemorySource(sizes), MemoryTarget(store))
+    outcome, events = execute(monkeypatch, MemorySource(counting(sizes)), MemoryTarget(store))
     assert outcome.state is StreamState.FINISHED
     assert store.prepared == 1
     assert_complete(store, sizes)
@@ -120,18 +120,18 @@ def test_the_second_run_of_a_table_without_key_says_what_may_be_amiss(
         if chunk.number == 5:
             signals.end(StreamState.PAUSED)
 
-    source = MemorySource({"a": 500}, keyed=keyed)
-    outcome, _ = execute(monkeypatch, source, MemoryTarget(store, interrupt), signals)
+    held = counting({"a": 500}, keyed)
+    outcome, _ = execute(monkeypatch, MemorySource(held), MemoryTarget(store, interrupt), signals)
     assert outcome.state is StreamState.PAUSED
-    outcome, events = execute(monkeypatch, source, MemoryTarget(store))
+    outcome, events = execute(monkeypatch, MemorySource(held), MemoryTarget(store))
     assert outcome.state is StreamState.FINISHED
     assert any("may be missing or double" in line for line in events.lines) is not keyed
     assert "Nothing changes here." in events.lines
 
 
 def test_a_source_that_changed_is_not_resumed(monkeypatch: pytest.MonkeyPatch) -> None:
-    store = Store(fingerprints={"db.a": "as it was"}, rows={"db.a": []})
-    outcome, _ = execute(monkeypatch, MemorySource({"a": 5}), MemoryTarget(store))
+    store = Store(rows={"db.a": []}, journals={"stream": Entries({"db.a": "as it was"})})
+    outcome, _ = execute(monkeypatch, MemorySource(counting({"a": 5})), MemoryTarget(store))
     assert outcome.state is StreamState.FAILED
     assert isinstance(outcome.error, SourceChanged)
     assert store.rows == {"db.a": []}
@@ -140,7 +140,7 @@ def test_a_source_that_changed_is_not_resumed(monkeypatch: pytest.MonkeyPatch) -
 @pytest.mark.parametrize("limit", [1, 9, 10, 29, 30, 31, 60, 99])
 def test_the_limit_of_events_is_exact(monkeypatch: pytest.MonkeyPatch, limit: int) -> None:
     store = Store()
-    outcome, _ = execute(monkeypatch, MemorySource({"a": 100}), MemoryTarget(store), numberOfEvents=limit)
+    outcome, _ = execute(monkeypatch, MemorySource(counting({"a": 100})), MemoryTarget(store), numberOfEvents=limit)
     assert outcome.state is StreamState.EVENT_LIMIT_REACHED
     assert len(store.rows["db.a"]) == limit
     assert store.finished == ["db.a"]
@@ -149,7 +149,7 @@ def test_the_limit_of_events_is_exact(monkeypatch: pytest.MonkeyPatch, limit: in
 @pytest.mark.parametrize("limit", [100, 101])
 def test_a_limit_that_leaves_no_row_out_is_not_reached(monkeypatch: pytest.MonkeyPatch, limit: int) -> None:
     store = Store()
-    outcome, _ = execute(monkeypatch, MemorySource({"a": 100}), MemoryTarget(store), numberOfEvents=limit)
+    outcome, _ = execute(monkeypatch, MemorySource(counting({"a": 100})), MemoryTarget(store), numberOfEvents=limit)
     assert outcome.state is StreamState.FINISHED
     assert_complete(store, {"a": 100})
 
@@ -163,11 +163,12 @@ def test_an_ending_from_outside_keeps_what_is_committed(monkeypatch: pytest.Monk
             signals.end(state)
 
     sizes = {"a": 60_000}
-    outcome, _ = execute(monkeypatch, MemorySource(sizes), MemoryTarget(store, end_in_the_middle), signals)
+    outcome, _ = execute(monkeypatch, MemorySource(counting(sizes)), MemoryTarget(store, end_in_the_middle), signals)
     assert outcome.state is state
     assert outcome.error is None
-    assert len(store.rows["db.a"]) == sum(entry.rows for entry in store.committed.values()) < 60_000
-    outcome, _ = execute(monkeypatch, MemorySource(sizes), MemoryTarget(store))
+    committed = store.journals["stream"].committed.values()
+    assert len(store.rows["db.a"]) == sum(entry.rows for entry in committed) < 60_000
+    outcome, _ = execute(monkeypatch, MemorySource(counting(sizes)), MemoryTarget(store))
     assert outcome.state is StreamState.FINISHED
     assert_complete(store, sizes)
 
@@ -179,7 +180,7 @@ def test_the_time_limit_cuts_a_read_that_hangs(monkeypatch: pytest.MonkeyPatch) 
         if chunk.number == 1:
             hanging.wait(30)
 
-    source = MemorySource({"a": 90}, hang)
+    source = MemorySource(counting({"a": 90}), hang)
     monkeypatch.setattr(source, "close", hanging.set)
     outcome, _ = execute(monkeypatch, source, MemoryTarget(Store()), elapsedTime=0.3)
     assert outcome.state is StreamState.TIME_LIMIT_REACHED

@@ -196,20 +196,6 @@ def test_what_is_missing_is_named(place: Place) -> None:
 @pytest.mark.parametrize(
     "selection",
     [
-        Selection(columns=("a", "nope")),
-        Selection(filters=(Filter("nope", FilterOperator.EQ, "1"),)),
-        Selection(sorts=(Sort("nope"),)),
-    ],
-)
-def test_a_selection_of_unknown_columns(place: Place, selection: Selection) -> None:
-    place.run("CREATE TABLE t (a int, b json)")
-    with pytest.raises(InvalidInput, match="nope"):
-        place.table("t", selection)
-
-
-@pytest.mark.parametrize(
-    "selection",
-    [
         Selection(filters=(Filter("a", FilterOperator.EQ, "many"),)),
         Selection(filters=(Filter("b", FilterOperator.EQ, "{}"),)),
         Selection(sorts=(Sort("b"),)),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import uuid
 from collections.abc import Sequence
 from typing import Any
@@ -14,7 +13,7 @@ from psycopg.sql import SQL
 
 from rowferry.connectors.base import ChunkSize
 from rowferry.model.chunks import Chunk
-from rowferry.model.tables import Filter, FilterOperator, Selection, Sort
+from rowferry.model.tables import Filter, FilterOperator, Selection
 from tests.postgres_source.conftest import Place
 
 BIG = 10**12
@@ -56,12 +55,9 @@ def check(place: Place, size: int, wanted: int) -> list[Chunk]:
 
 TEXTS = st.text(st.characters(exclude_characters="\x00", exclude_categories=["Cs"]), max_size=5)
 KEYS: dict[str, tuple[str, st.SearchStrategy[tuple[Any, ...]]]] = {
-    "dense": ("a int PRIMARY KEY", st.tuples(st.integers(-30, 30))),
-    "sparse": ("a bigint PRIMARY KEY", st.tuples(st.integers(-(2**63), 2**63 - 1))),
     "text": ("a text PRIMARY KEY", st.tuples(TEXTS)),
     "collated": ('a text COLLATE "en-x-icu" PRIMARY KEY', st.tuples(TEXTS)),
     "padded": ("a char(5) PRIMARY KEY", st.tuples(TEXTS.map(str.strip))),
-    "uuid": ("a uuid PRIMARY KEY", st.tuples(st.uuids())),
     "bytes": ("a bytea PRIMARY KEY", st.tuples(st.binary(max_size=4))),
     "float": ("a float8 PRIMARY KEY", st.tuples(st.floats())),
     "moment": ("a timestamptz PRIMARY KEY", st.tuples(st.datetimes(timezones=st.timezones()))),
@@ -192,19 +188,3 @@ def test_filters(place: Place, operator: F, column: str, value: str | None, want
     fill(place, "CREATE TABLE t (a int PRIMARY KEY, b text, d date)", rows)
     _, found = chunks_of(place, ChunkSize(2, BIG), Selection(filters=(Filter(column, operator, value),)))
     assert sorted(row[0] for part in found for row in part) == wanted
-
-
-def test_an_ordered_selection_is_one_chunk_in_its_order(place: Place) -> None:
-    numbers = [random.Random(7).randrange(10**6) for _ in range(50)]
-    fill(place, "CREATE TABLE t (a numeric(9,0) PRIMARY KEY, b text)", [(n, "x") for n in set(numbers)])
-    selection = Selection(columns=("a",), sorts=(Sort("b"), Sort("a", descending=True)), limit=10)
-    chunks, rows = chunks_of(place, ChunkSize(3, BIG), selection)
-    assert len(chunks) == 1
-    assert [int(row[0]) for row in rows[0]] == sorted(set(numbers), reverse=True)[:10]
-
-
-def test_columns_alone_keep_the_key_for_chunks(place: Place) -> None:
-    fill(place, "CREATE TABLE t (a int PRIMARY KEY, b text)", [(n, str(n)) for n in range(20)])
-    chunks, rows = chunks_of(place, ChunkSize(5, BIG), Selection(columns=("b",)))
-    assert len(chunks) == 4
-    assert sorted(row[0] for part in rows for row in part) == sorted(str(n) for n in range(20))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import threading
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -15,21 +14,12 @@ import pytest
 
 from rowferry.connectors.base import TableRequest
 from rowferry.connectors.postgres.source import PostgresSource
-from rowferry.errors import Cancelled, ConnectionLost, ReadFailed, Refused, RowferryError, SourceChanged
+from rowferry.errors import ConnectionLost, ReadFailed, Refused, RowferryError
 from rowferry.model.tables import Table
 from tests.postgres_source.conftest import WHOLE, Place
 from tests.servers import wait_until
 
 MARK = "slow_and_long"
-
-
-def readers(place: Place) -> int:
-    """How many sessions of a source are busy with rows."""
-    asked = (
-        "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'rowferry' AND datname = current_database() "
-        f"AND state = 'active' AND query LIKE '%{MARK}%'"
-    )
-    return int(place.run(asked)[0][0])
 
 
 @pytest.fixture
@@ -38,31 +28,6 @@ def endless(place: Place) -> tuple[PostgresSource, Table]:
     place.run("CREATE TABLE t AS SELECT g AS a, repeat('x', 500) AS v FROM generate_series(1, 20000) g")
     query = f"SELECT t.a, t.v AS {MARK} FROM t CROSS JOIN t AS u CROSS JOIN t AS w"
     return place.source(), place.table("endless", query=query)
-
-
-def test_closing_early_ends_the_read(place: Place, endless: tuple[PostgresSource, Table]) -> None:
-    source, table = endless
-    reading = source.read(table, source.chunks(table, WHOLE)[0])
-    assert next(reading).num_rows
-    assert readers(place) == 1
-    reading.close()
-    wait_until(lambda: readers(place) == 0, 10, "the read to end")
-
-
-def test_closing_the_source_ends_its_reads(place: Place, endless: tuple[PostgresSource, Table]) -> None:
-    source, table = endless
-    reading = source.read(table, source.chunks(table, WHOLE)[0])
-    next(reading)
-    closer = threading.Timer(0.05, source.close)
-    closer.start()
-    with pytest.raises(Cancelled):
-        for _ in reading:
-            pass
-    closer.join()
-    wait_until(lambda: readers(place) == 0, 10, "the read to end")
-    source.close()
-    with pytest.raises(Cancelled):
-        source.tables([])
 
 
 def test_the_server_is_held_back(place: Place, endless: tuple[PostgresSource, Table]) -> None:
@@ -98,54 +63,6 @@ def _answers(source: PostgresSource) -> bool:
         return bool(source.tables([]))
     except RowferryError:
         return False
-
-
-def test_reads_in_several_threads(place: Place) -> None:
-    place.run("CREATE TABLE t AS SELECT g AS a FROM generate_series(1, 1000) g")
-    source = place.source()
-    table = source.tables([])[0]
-    chunk = source.chunks(table, WHOLE)[0]
-    counts: list[int] = []
-
-    def read() -> None:
-        counts.append(sum(batch.num_rows for batch in source.read(table, chunk)))
-
-    threads = [threading.Thread(target=read) for _ in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert counts == [1000] * 8
-
-
-@pytest.mark.parametrize(
-    "change",
-    [
-        "DROP TABLE t",
-        "ALTER TABLE t DROP COLUMN b",
-        "ALTER TABLE t RENAME b TO c",
-        "ALTER TABLE t ALTER b TYPE varchar(9)",
-        "ALTER TABLE t RENAME TO u",
-    ],
-)
-def test_a_changed_table(place: Place, change: str) -> None:
-    place.run("CREATE TABLE t (a int PRIMARY KEY, b text)", "INSERT INTO t VALUES (1, 'x')")
-    source = place.source()
-    table = source.tables([])[0]
-    chunk = source.chunks(table, WHOLE)[0]
-    place.run(change)
-    with pytest.raises(SourceChanged, match=r"public\.t"):
-        list(source.read(table, chunk))
-    with pytest.raises(SourceChanged, match=r"public\.t"):
-        source.chunks(table, WHOLE)
-
-
-def test_a_query_whose_table_went(place: Place) -> None:
-    place.run("CREATE TABLE t (a int)")
-    source, table = place.source(), place.table("q", query="SELECT a FROM t")
-    place.run("DROP TABLE t")
-    with pytest.raises(SourceChanged):
-        list(source.read(table, source.chunks(table, WHOLE)[0]))
 
 
 def test_a_column_that_is_no_longer_filled(place: Place) -> None:

@@ -13,7 +13,8 @@ from rowferry.errors import WriteFailed
 from rowferry.model import types as t
 from rowferry.model.findings import Finding, Severity
 from rowferry.model.tables import Check, Default, DefaultKind, ForeignKey, Index, IndexPart, Table, TableName
-from tests.postgres_target.conftest import Place, column, load, prepared, simple, table, write
+from tests.postgres_target.conftest import Place, load, prepared, write
+from tests.tables import column, simple, table
 
 LITERAL, NOW, EXPRESSION = DefaultKind.LITERAL, DefaultKind.NOW, DefaultKind.EXPRESSION
 

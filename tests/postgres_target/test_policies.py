@@ -7,12 +7,13 @@ from typing import Any
 
 import pytest
 
-from rowferry.errors import ConnectionFailed, Refused, TargetExists, TargetNotEmpty
+from rowferry.errors import ConnectionFailed, Refused, TargetExists
 from rowferry.model import types as t
 from rowferry.model.findings import Severity
 from rowferry.model.tables import ForeignKey, Table, TableName
-from tests.postgres_target.conftest import Place, column, load, prepared, simple, table, write
+from tests.postgres_target.conftest import Place, load, prepared, write
 from tests.servers import Postgres
+from tests.tables import column, simple, table
 
 ITEM = "CREATE TABLE item (id bigint PRIMARY KEY, name text)"
 
@@ -93,12 +94,6 @@ def test_create_missing_only_keeps_what_is_there(place: Place) -> None:
     assert place.run("SELECT to_regclass('mine') IS NOT NULL") == [(True,)]
 
 
-def test_drop_and_recreate_drops_what_is_there(place: Place) -> None:
-    place.run("CREATE TABLE item (other text)", "INSERT INTO item VALUES ('x')")
-    load(place.target(policy="drop_and_recreate"), (simple(), [[1, "a"]]))
-    assert place.run("SELECT * FROM item") == [(1, "a")]
-
-
 def test_drop_and_recreate_refuses_to_drop_more_than_its_tables(place: Place) -> None:
     place.run("CREATE TABLE item (other text)", "CREATE VIEW v AS SELECT * FROM item")
     target = place.target(policy="drop_and_recreate")
@@ -115,26 +110,10 @@ def test_a_view_or_index_of_that_name_is_refused(place: Place) -> None:
             place.target(policy=policy).plan([simple()], "mysql", prepared=False)
 
 
-def test_fail_if_not_empty_names_every_table_with_rows(place: Place) -> None:
-    place.run(ITEM, ITEM.replace("item", "full_one"), "INSERT INTO full_one VALUES (7)")
-    target = place.target(policy="create_missing_only")
-    with pytest.raises(TargetNotEmpty, match=r"^On the target public\.full_one hold") as refused:
-        target.plan([simple(), simple("full_one")], "mysql", prepared=False)
-    assert "7" not in refused.value.message
-
-
 def test_skip_data_does_not_care_for_rows(place: Place) -> None:
     place.run(ITEM, "INSERT INTO item VALUES (7)")
     prepared(place.target(policy="create_missing_only", skipData=True), simple())
     assert place.run("SELECT id FROM item") == [(7,)]
-
-
-def test_append_and_truncate(place: Place) -> None:
-    place.run(ITEM, "INSERT INTO item VALUES (7)")
-    load(place.target("s1", "create_missing_only", "append"), (simple(), [[1, "a"]]))
-    assert place.run("SELECT id FROM item ORDER BY id") == [(1,), (7,)]
-    load(place.target("s2", "create_missing_only", "truncate_and_load"), (simple(), [[2, "a"]]))
-    assert place.run("SELECT id FROM item ORDER BY id") == [(2,)]
 
 
 def test_truncate_refuses_when_strangers_refer_to_the_table(place: Place) -> None:

@@ -92,7 +92,10 @@ class TableRequest:
 
 @dataclass(frozen=True, slots=True)
 class ChunkSize:
-    """How large a chunk may be: `rows` at the most, and about `size` bytes."""
+    """How large a chunk may be: `rows` at the most, and about `size` bytes.
+
+    What cannot be split by a key (`Table.key`) keeps neither: it is cut about so, or is one chunk.
+    """
 
     rows: int
     size: int
@@ -106,10 +109,11 @@ class Source(Protocol):
         """The name sqlglot gives the engine's SQL, in which defaults and checks are written."""
 
     def tables(self, requests: Sequence[TableRequest]) -> list[Table]:
-        """The requested tables with their structure; every user table, sorted by name, when nothing is requested.
+        """The requested tables with their structure, in the order of the requests; without any, every user table
+        sorted by name.
 
         A column whose type no rule carries has type `Unknown`. MissingTable names every table that is not
-        there; InvalidInput names a selected, filtered or sorted column that is not.
+        there; InvalidInput names a selected, filtered or sorted column that is not, or the query that is none.
         """
 
     def hold(self, wish: Consistency | None) -> None:
@@ -122,17 +126,27 @@ class Source(Protocol):
         """In one sentence: of which moments the rows are that have been read."""
 
     def chunks(self, table: Table, size: ChunkSize) -> list[Chunk]:
-        """Split the table: at least one chunk, numbered from 0, that together hold each row exactly once."""
+        """Split the table: at least one chunk, numbered from 0, that together hold each row exactly once.
+
+        Each begins where the one before it ends (`low` is its `high`), the first and the last are open; so rows
+        that come later belong to a chunk too. A query, and a selection with an order or a limit, is one chunk.
+        SourceChanged when the table or its key is gone, unless only `read` notices.
+        """
 
     def read(self, table: Table, chunk: Chunk) -> Generator[pa.RecordBatch, None, None]:
         """The chunk's rows, with the schema `arrow_schema(table.columns)`, in memory bounded whatever their number.
 
-        Closing the generator early ends the read and frees its connection. SourceChanged when the table's
-        columns are gone or of another type; ReadFailed when a value cannot be carried.
+        May be repeated, and by another source. No row, no batch. Nothing is read before the first is asked for.
+        Closing the generator early ends the read and frees its connection. SourceChanged when the table is
+        gone, or one of its columns gone or of another type; ReadFailed when a value cannot be carried.
         """
 
     def close(self) -> None:
-        """Give back what is held. May be called twice, and ends reads that are under way."""
+        """Give back what is held. May be called twice, and from another thread.
+
+        A read that is under way ends soon with Cancelled: no further batch comes out of it, however many are
+        there already. Whatever is asked of the source afterwards is Cancelled.
+        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,6 +210,8 @@ class Target(Protocol):
     The order of calls is: `journal`, `plan`; `prepare` unless there is a journal; then for each table
     `begin` once and `write` for its chunks from any thread; `finish_table` after the table's last chunk;
     `finish` once after all; `forget` at the end of the stream, whichever way it ended but paused or failed.
+
+    Each of them may be repeated, by the same object or one that another process opened for the stream.
     """
 
     def journal(self) -> Journal | None:
@@ -204,7 +220,8 @@ class Target(Protocol):
     def plan(self, tables: Sequence[Table], dialect: str, prepared: bool) -> TargetPlan:
         """Map the tables, one planned table for each, in the same order. Reads the target, writes nothing.
 
-        With `prepared` the structure stage is behind us: policies about what exists are not applied again.
+        With `prepared` the structure stage is behind us: policies about what exists are not applied again, and
+        `existing` says what it said before.
         Otherwise TargetExists, TargetNotEmpty or Refused by policy, naming each table; a type or a part of
         the structure that cannot be expressed is a Finding, with severity error where the stream must not start.
         """
@@ -213,16 +230,22 @@ class Target(Protocol):
         """Create (or drop, or empty) what the policies say, and the journal, all or nothing.
 
         Creates the database and the schema when they are missing. Secondary structure waits for `finish_table`.
+        A stream that has a journal is left as it is.
         """
 
     def begin(self, table: PlannedTable, chunks: Sequence[Chunk]) -> None:
-        """Put the table's chunks into the journal, durably, before the first of them is written."""
+        """Put the table's chunks into the journal, durably, before the first of them is written.
+
+        Conflict when the journal holds other chunks of the table.
+        """
 
     def write(self, table: PlannedTable, chunk: Chunk, batches: Iterator[pa.RecordBatch]) -> Committed:
         """Write a chunk and the fact that it is done in one transaction: both or neither survive anything.
 
-        Consumes `batches` one at a time. A chunk that the journal already holds is left alone and its entry
-        returned. An exception out of `batches` rolls the chunk back and passes through unchanged.
+        Consumes `batches` one at a time, in the caller's thread. A chunk that the journal already holds is left
+        alone, `batches` untouched, and its entry returned. Of several writers of a chunk one commits, and all
+        return its entry. An exception out of `batches` rolls the chunk back and passes through unchanged. A
+        stream that was forgotten writes nothing any more.
         """
 
     def finish_table(self, table: PlannedTable) -> list[Finding]:
@@ -232,10 +255,17 @@ class Target(Protocol):
         """Foreign keys between the tables; what is already there is left alone."""
 
     def forget(self) -> None:
-        """Remove the stream's journal. Nothing to remove is no error."""
+        """Remove every trace of the stream but its tables and their rows. Nothing to remove is no error.
+
+        Also of a closed target. Journals of other streams stay.
+        """
 
     def close(self) -> None:
-        """Give back what is held. May be called twice, and rolls back writes that are under way."""
+        """Give back what is held. May be called twice, and from another thread.
+
+        A write that is under way is rolled back and ends with Cancelled, at its next batch at the latest. So does
+        every `write` afterwards, before it asks for a batch.
+        """
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,7 @@ from typing import Any
 
 from rowferry.connectors.files.failures import writing
 from rowferry.connectors.files.layout import sync_folder
-from rowferry.errors import WriteFailed
+from rowferry.errors import Conflict, WriteFailed
 from rowferry.model.chunks import Chunk, Committed
 from rowferry.model.tables import TableName
 
@@ -159,10 +159,13 @@ class JournalFile:
         )
 
     def begun(self, table: str, chunks: Sequence[Chunk]) -> None:
-        """Put a table's chunks down; those that are there already stay."""
+        """Put a table's chunks down; Conflict when others are there already."""
         lines = [[[chunk.table.schema, chunk.table.name], chunk.number, chunk.low, chunk.high] for chunk in chunks]
         with self._exclusive() as opened:
-            if table not in self._record.chunks:
+            known = self._record.chunks.get(table)
+            if known is not None and known != list(chunks):
+                raise Conflict(f"The journal of folder {table} expects other chunks: start a new stream.")
+            if known is None:
                 self._write(opened, {"kind": "begun", "table": table, "chunks": lines})
 
     def commit(self, written: Written) -> Written:

@@ -94,6 +94,7 @@ class ChunkWriter:
 
     def write(self, layout: Layout, folder: str, part: int, chunk: Chunk, batches: Iterator[pa.RecordBatch]) -> Written:
         """Write the chunk as part number `part` of `folder`, commit it, and put the file into its place."""
+        self._check()
         final = inside(self._base, folder) / part_name(part, layout.suffix)
         known = self._journal.find(folder, chunk.number)
         if known is not None:

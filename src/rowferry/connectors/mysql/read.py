@@ -107,6 +107,7 @@ class Reading:
 
 def read_chunk(access: Access, running: Running, table: Table, chunk: Chunk) -> Generator[pa.RecordBatch, None, None]:
     """The chunk's rows in the neutral form."""
+    running.check()
     _refuse_unknown(table)
     reading, driver = _prepared(access, table, chunk)
     schema = arrow_schema(table.columns)
@@ -118,8 +119,10 @@ def read_chunk(access: Access, running: Running, table: Table, chunk: Chunk) -> 
     finished = False
     try:
         for batch in batches:
+            running.check()
             if batch.num_rows:
                 yield _neutral(batch, table, chunk, schema)
+        running.check()
         finished = True
     except DriverFailed as error:
         raise _explained(reading, running, error) from None

@@ -17,11 +17,15 @@ class Running:
     ends: dict[str, Callable[[], None]] = field(default_factory=dict)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
+    def check(self) -> None:
+        """Cancelled once the source is closed."""
+        if self.closed:
+            raise Cancelled("The source was closed.")
+
     def begin(self, token: str, end: Callable[[], None]) -> None:
         """Note how the read `token` is ended; Cancelled when nothing may begin any more."""
         with self.lock:
-            if self.closed:
-                raise Cancelled("The source is closed.")
+            self.check()
             self.ends[token] = end
 
     def over(self, token: str) -> None:

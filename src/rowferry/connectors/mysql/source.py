@@ -41,6 +41,7 @@ class MySqlSource:
 
     def tables(self, requests: Sequence[TableRequest]) -> list[Table]:
         """The requested tables in the order of the requests; every base table when there are none."""
+        self._running.check()
         with self._access.session(self._database) as session:
             if not requests:
                 return catalog.describe(session, self._needed_database())
@@ -63,6 +64,7 @@ class MySqlSource:
 
     def chunks(self, table: Table, size: ChunkSize) -> list[Chunk]:
         """By the table's key; a table without one, a query, and a selection in an order are one chunk."""
+        self._running.check()
         if not table.key or table.query is not None or table.selection.ordered:
             return [Chunk(table.name, 0)]
         with self._access.session() as session:

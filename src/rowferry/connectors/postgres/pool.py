@@ -47,6 +47,11 @@ class Sessions(Generic[S]):
         finally:
             self._give_back(session, clean)
 
+    def check_open(self) -> None:
+        """Cancelled once `close` was called."""
+        if self.closed:
+            raise Cancelled("The stream's sessions were closed.")
+
     def close(self) -> None:
         """Close what is idle and cancel what is lent; the borrowers find out and give back."""
         with self._lock:
@@ -60,7 +65,7 @@ class Sessions(Generic[S]):
 
     def _borrow(self) -> S:
         with self._lock:
-            self._check_open()
+            self.check_open()
             session = self._idle.pop() if self._idle else None
             if session is not None:
                 self._lent.append(session)
@@ -85,10 +90,6 @@ class Sessions(Generic[S]):
             self._cancel(session)
         for one in (session, *spoilt):
             _close(one)
-
-    def _check_open(self) -> None:
-        if self.closed:
-            raise Cancelled("The stream's sessions were closed.")
 
     def _cancel(self, session: S) -> None:
         """A session that does nothing, or is gone, does not mind."""

@@ -54,7 +54,10 @@ class Reader:
 
     def _batches(self, query: str, doing: str) -> Iterator[pa.RecordBatch]:
         with self._translated(doing), self._sessions.borrowed() as session, _running(session, query) as batches:
-            yield from batches
+            for batch in batches:
+                self._sessions.check_open()
+                yield batch
+            self._sessions.check_open()
 
     @contextmanager
     def _translated(self, doing: str) -> Iterator[None]:

@@ -65,16 +65,19 @@ class Feed:
         self._batches = batches
         self._stopped = stopped
 
+    def check(self) -> None:
+        """Cancelled once the target is closed."""
+        if self._stopped():
+            raise Cancelled("The target is closed.")
+
     def __iter__(self) -> Iterator[pa.RecordBatch]:
         """Each batch once."""
         for batch in self._batches:
-            if self._stopped():
-                break
+            self.check()
             self.rows += batch.num_rows
             self.size += batch.nbytes
             yield batch
-        if self._stopped():
-            raise Cancelled("The target is closed.")
+        self.check()
 
 
 def write_chunk(session: Session, order: Order, chunk: Chunk, feed: Feed) -> Committed:
@@ -86,6 +89,7 @@ def write_chunk(session: Session, order: Order, chunk: Chunk, feed: Feed) -> Com
         with session.transaction():
             return _write(session, order, chunk, feed)
     except psycopg.Error as error:
+        feed.check()
         doing = f"writing chunk {chunk.number} of {order.table.target.name}"
         raise while_writing(error, doing, order.encoding.names) from error
 
