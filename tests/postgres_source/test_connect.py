@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import os
 import pwd
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -175,22 +176,22 @@ def authority(host: str) -> Authority:
 
 
 @pytest.fixture(scope="module")
-def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Postgres, Authority]]:
+def secured() -> Iterator[tuple[Postgres, Authority]]:
     """A server with TLS, its certificate for localhost."""
     made = authority("localhost")
-    folder = tmp_path_factory.mktemp("tls")
-    for parent in (folder, *folder.parents[:3]):
-        parent.chmod(0o755)
     parts = {"ca": made.ca, "cert": made.server_cert, "key": made.server_key}
-    for name, text in parts.items():
-        file = folder / name
-        file.write_text(text)
-        file.chmod(0o600)
+    # Not pytest's own folders: when root runs the tests, nobody else can look into those.
+    with tempfile.TemporaryDirectory(prefix="rowferry-test-") as place:
+        folder = Path(place)
+        for name, text in parts.items():
+            (folder / name).write_text(text)
+            (folder / name).chmod(0o600)
         if os.getuid() == 0:
-            os.chown(file, pwd.getpwnam("postgres").pw_uid, -1)
-    options = ("ssl=on", f"ssl_cert_file={folder}/cert", f"ssl_key_file={folder}/key", f"ssl_ca_file={folder}/ca")
-    with postgres_server(*options) as server:
-        yield server, made
+            for path in (folder, *folder.iterdir()):
+                os.chown(path, pwd.getpwnam("postgres").pw_uid, -1)
+        options = ("ssl=on", f"ssl_cert_file={folder}/cert", f"ssl_key_file={folder}/key", f"ssl_ca_file={folder}/ca")
+        with postgres_server(*options) as server:
+            yield server, made
 
 
 TLS = "SELECT ssl, coalesce(client_dn, '') FROM pg_stat_ssl WHERE pid = pg_backend_pid()"
