@@ -27,9 +27,10 @@ fi
 
 # A policy that was there before is left alone. Only a trap makes Ctrl-C an exit that cleans up.
 policy=${1:-/usr/sbin/policy-rc.d}
-trap 'exit 129' HUP
-trap 'exit 130' INT
-trap 'exit 143' TERM
+log=""
+trap 'rm -f "$log"; exit 129' HUP
+trap 'rm -f "$log"; exit 130' INT
+trap 'rm -f "$log"; exit 143' TERM
 if [ ! -e "$policy" ]; then
     trap '$as_root rm -f "$policy"' EXIT
     printf '#!/bin/sh\nexit 101\n' | $as_root tee "$policy" >/dev/null

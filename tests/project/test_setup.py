@@ -98,7 +98,7 @@ def test_interrupted_while_it_installs_servers(tmp_path: Path) -> None:
     for name, does in {"id": "echo 0", "apt-get": f"echo > {begun}; exec sleep 60"}.items():
         (programs / name).write_text(f"#!/bin/sh\n{does}\n")
         (programs / name).chmod(0o755)
-    environment = {**os.environ, "PATH": str(programs)}
+    environment = {**os.environ, "PATH": str(programs), "TMPDIR": str(tmp_path)}
     command: list[str | Path] = [programs / "env", "--default-signal=INT", "/bin/sh"]
     command += [ROOT / "scripts" / "servers.sh", policy]
     with subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, start_new_session=True) as process:
@@ -106,7 +106,7 @@ def test_interrupted_while_it_installs_servers(tmp_path: Path) -> None:
         assert policy.exists()
         os.killpg(process.pid, signal.SIGINT)
     assert process.returncode == 130
-    assert not policy.exists()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["begun", "bin"]
 
 
 def test_old_pythons_are_passed_over(tmp_path: Path) -> None:
