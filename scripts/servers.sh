@@ -1,5 +1,6 @@
 #!/bin/sh
-# Sees to it that the programs which tests and benchmarks start are there: MariaDB, PostgreSQL, curl.
+# Sees to it that the programs which tests and benchmarks start are there: MariaDB, PostgreSQL, curl; and Chromium,
+# without which the test of the pages in a browser is skipped, where it may be installed.
 # Only the programs are wanted. Tests start private servers of their own; the system's services stay as they are.
 # Usage: servers.sh [POLICY], where POLICY is the file that Debian asks before it starts a service.
 set -eu
@@ -10,8 +11,13 @@ missing=""
 command -v psql >/dev/null || missing="$missing postgresql-client"
 command -v mariadb >/dev/null || missing="$missing mariadb-client"
 command -v curl >/dev/null || missing="$missing curl"
-[ -n "$missing" ] || exit 0
+wished=""
+command -v chromium >/dev/null || wished=" chromium"
+[ -n "$missing$wished" ] || exit 0
 
+if ! command -v apt-get >/dev/null || ! { [ "$(id -u)" = 0 ] || sudo -n true 2>/dev/null; }; then
+    [ -n "$missing" ] || exit 0
+fi
 if ! command -v apt-get >/dev/null; then
     echo "The tests need$missing (Debian's names), and this machine has no apt-get: install them and try again." >&2
     exit 1
@@ -24,6 +30,8 @@ else
     echo "The tests need$missing, and you may not install packages. Ask for: apt-get install$missing" >&2
     exit 1
 fi
+
+missing="$missing$wished"
 
 # A policy that was there before is left alone. Only a trap makes Ctrl-C an exit that cleans up.
 policy=${1:-/usr/sbin/policy-rc.d}
