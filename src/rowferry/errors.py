@@ -9,11 +9,10 @@ from typing import Any
 
 
 class Recovery(StrEnum):
-    """What may follow an error: `retry` by itself, `manual` after somebody changed something, `fatal` never."""
+    """What may follow an error: `retry` by itself, `manual` after somebody changed something."""
 
     RETRY = "retry"
     MANUAL = "manual"
-    FATAL = "fatal"
 
 
 @dataclass(frozen=True, slots=True)

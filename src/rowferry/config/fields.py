@@ -19,6 +19,7 @@ class Spec(BaseModel):
         frozen=True,
         use_enum_values=False,
         ser_json_inf_nan="null",
+        hide_input_in_errors=True,
     )
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 import threading
 import time
-import traceback
 from collections.abc import Sequence
 from types import TracebackType
 from typing import Self
@@ -19,6 +18,7 @@ from rowferry.pipeline.job import Events, Job, Outcome
 from rowferry.pipeline.meter import Meter
 from rowferry.pipeline.plan import Plan, make_plan, open_sources, open_target
 from rowferry.pipeline.signals import Signals
+from rowferry.telemetry.faults import trace
 
 TICK = 0.25
 """Seconds between two progress reports to whoever watches the run; the log's interval is the user's."""
@@ -77,9 +77,9 @@ class Run:
             # What breaks after somebody asked for an end is that end, not a failure.
             ending = self._signals.ending or StreamState.FAILED
             self._result = (ending, error if ending is StreamState.FAILED else None)
-        except Exception as error:
-            fault = RowferryError(f"Rowferry itself failed: {type(error).__name__}; the worker's log has the details.")
-            traceback.print_exc(file=sys.stderr)
+        except BaseException as error:  # a driver's panic is no Exception
+            sys.stderr.write(trace(error))
+            fault = RowferryError("Rowferry itself failed: the worker's log has the details.")
             self._result = (StreamState.FAILED, fault)
 
     def forget(self) -> None:
