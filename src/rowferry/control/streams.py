@@ -180,7 +180,7 @@ class Streams:
         live = self._live[stream_id]
         if live.progress is None or progress.written > live.progress.written:
             live.restarts = 0
-        if live.progress is None and progress.tables:
+        if progress.stage != Stage.INIT and (live.progress is None or live.progress.stage == Stage.INIT):
             record = self._store.streams.get(stream_id)
             if record:
                 names = [table.name for table in progress.tables]
@@ -371,5 +371,6 @@ class _CleanUp:
 
 
 def _fields(progress: Progress) -> dict[str, Any]:
-    """A progress as fields of a stream's record."""
-    return {"stats": asdict(progress), "elapsed": progress.elapsed, "stage": Stage(progress.stage)}
+    """A progress as fields of a stream's record. One without tables knows nothing yet: earlier numbers stand."""
+    numbers = {"stats": asdict(progress)} if progress.tables else {}
+    return {**numbers, "elapsed": progress.elapsed, "stage": Stage(progress.stage)}
