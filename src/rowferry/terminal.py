@@ -51,6 +51,9 @@ class Terminal:
     def log(self, level: str, message: str, category: str = "general", **extra: object) -> None:
         """`Events.log`: warnings and errors, and, where there are no bars, each table as it comes."""
         if level in _LOUD:
-            self._console.print(f"{level}: {message}", style=_LOUD[level], markup=False, highlight=False)
+            self._print(f"{level}: {message}", _LOUD[level])
         elif category == "stat" and not self._console.is_terminal:
-            self._console.print(message, markup=False, highlight=False)
+            self._print(message)
+
+    def _print(self, line: str, style: str | None = None) -> None:
+        self._console.print(line, style=style, markup=False, highlight=False, soft_wrap=True)

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import pytest
 
-from tests.servers import MariaDb, Postgres, wait_until
+from tests.servers import MariaDb, Postgres
 from tests.serving import Rowferry
 
 Source = tuple[str, MariaDb | Postgres, str, str]
@@ -23,8 +21,6 @@ CHANGES: dict[str, str | dict[str, str]] = {
 
 ADDED = "ALTER TABLE t ADD COLUMN w INT"
 
-WAITING = "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
-
 
 @pytest.fixture(params=["mariadb", "postgres"])
 def source(request: pytest.FixtureRequest, rowferry: Rowferry) -> Source:
@@ -38,18 +34,6 @@ def source(request: pytest.FixtureRequest, rowferry: Rowferry) -> Source:
     )
     connect = rowferry.connect_mariadb if isinstance(server, MariaDb) else rowferry.connect_postgres
     return request.param, server, database, connect(server)  # type: ignore[arg-type]
-
-
-@contextmanager
-def held(postgres: Postgres, database: str, statement: str) -> Iterator[None]:
-    """While this lasts the statement's locks stand in the way of a stream that writes to the database."""
-    with postgres.connect(database) as connection, connection.transaction(force_rollback=True):
-        connection.execute(statement.encode())
-        yield
-
-
-def waits(postgres: Postgres, database: str) -> None:
-    wait_until(lambda: postgres.execute(WAITING, database=database), 30, "the stream to wait for the lock")
 
 
 def spelled(change: str | dict[str, str], engine: str) -> str:
@@ -67,9 +51,9 @@ def test_between_plan_and_copy(
     engine, server, database, connection = source
     there = postgres.new_database()
     config = rowferry.configure(connection, database, rowferry.connect_postgres(postgres), {"db": {"database": there}})
-    with held(postgres, there, "CREATE SCHEMA _rowferry"):
+    with postgres.holding(there, "CREATE SCHEMA _rowferry") as wait:
         stream = rowferry.begin(config)
-        waits(postgres, there)
+        wait()
         server.execute(spelled(change, engine), database=database)
     stats = rowferry.wait(stream)
     if change == ADDED:
@@ -91,9 +75,9 @@ def paused(rowferry: Rowferry, postgres: Postgres, source: Source) -> tuple[str,
     postgres.execute("CREATE TABLE t (id INT PRIMARY KEY, v VARCHAR(20))", database=there)
     spec = {"db": {"database": there, "schemaPolicy": "create_missing_only", "writeMode": "append"}}
     config = rowferry.configure(connection, database, rowferry.connect_postgres(postgres), spec)
-    with held(postgres, there, "LOCK TABLE t IN SHARE MODE"):
+    with postgres.holding(there, "LOCK TABLE t IN SHARE MODE") as wait:
         stream = rowferry.begin(config)
-        waits(postgres, there)
+        wait()
         rowferry.post(f"/streams/{stream}/pause")
     return stream, there
 
