@@ -101,6 +101,14 @@ class Postgres:
             connection.execute(SQL("CREATE DATABASE {}").format(Identifier(name)))
         return name
 
+    @contextlib.contextmanager
+    def holding(self, database: str, statement: str) -> Iterator[Callable[[], None]]:
+        """Hold the locks of a statement, which comes to nothing; gives what returns once somebody waits for them."""
+        waiting = "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+        with self.connect(database) as connection, connection.transaction(force_rollback=True):
+            connection.execute(statement.encode())
+            yield lambda: wait_until(lambda: self.execute(waiting, database=database), 60, "a waiting session")
+
     def url(self, database: str) -> str:
         """The address of one of its databases, with credentials."""
         return f"postgresql://{self.user}:{self.password}@{self.host}:{self.port}/{database}"

@@ -104,8 +104,8 @@ class Rowferry:
     def _connect(self, kind: str, **fields: Any) -> str:
         return str(self.post("/connections", {"name": kind, "type": kind, **fields})["id"])
 
-    def configure(self, source: str, database: str, target: str, spec: dict[str, Any], **more: Any) -> str:
-        """A stream config; its id. `more` are other fields of the document, or of the source with `part`."""
+    def configure(self, source: str, database: str, target: str, spec: dict[str, Any], /, **more: Any) -> str:
+        """A stream config; its id. `more` are other fields of the document; `part`: of its source connection."""
         part = {"connectionId": source, "database": database, **more.pop("part", {})}
         document = {
             "name": "test", "mode": "convert", "source": {"connections": [part], **more.pop("source", {})},

@@ -11,13 +11,14 @@ from typing import Annotated, Any, NoReturn
 
 import orjson
 import typer
-import yaml
 from pydantic import ValidationError
 
+from rowferry.config.document import read_document
 from rowferry.config.settings import Settings
 from rowferry.config.stream import SchemaPolicy, WriteMode
+from rowferry.config.wording import invalid
 from rowferry.errors import InvalidInput, Refused, RowferryError
-from rowferry.model.streams import StreamState
+from rowferry.model.streams import Stage, StreamState
 from rowferry.pipeline.job import Job, Outcome
 from rowferry.pipeline.signals import Signals
 from rowferry.terminal import Terminal
@@ -43,8 +44,7 @@ _STATES = {
     StreamState.FAILED: Exit.FAILED,
 }
 
-_ERRORS = {Refused: Exit.REFUSED, InvalidInput: Exit.BAD_INPUT}
-"""Errors that say more than the state in which the run ended."""
+_KINDS: dict[type[RowferryError], Exit] = {InvalidInput: Exit.BAD_INPUT, Refused: Exit.REFUSED}
 
 app = typer.Typer(
     name="rowferry",
@@ -62,6 +62,7 @@ DataDir = Annotated[
     Path | None, typer.Option(help="Where state, keys and logs are kept; without it rowferry-data in this folder.")
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as one JSON object.")]
+Anew = Annotated[bool, typer.Option("--anew", help="Begin anew, and not where the same command ended before.")]
 
 
 def _show_version(wanted: bool) -> None:
@@ -127,6 +128,7 @@ def migrate(
     tables: Annotated[str, typer.Option(help="Names joined by commas; without it every user table.")] = "",
     schema_policy: Annotated[SchemaPolicy | None, typer.Option(help="What to do about tables that exist.")] = None,
     write_mode: Annotated[WriteMode | None, typer.Option(help="What to do about rows that exist.")] = None,
+    anew: Anew = False,
     as_json: AsJson = False,
 ) -> None:
     """Move tables from one place to another, once, without a server."""
@@ -139,26 +141,19 @@ def migrate(
         tables=[name.strip() for name in tables.split(",") if name.strip()],
         policies={key: value.value for key, value in policies.items() if value is not None},
     )
-    _run(job, as_json)
+    _run(job, as_json, anew)
 
 
 @app.command()
 def run(
     file: Annotated[Path, typer.Argument(help="A stream config as YAML or JSON, its connections as URLs.")],
+    anew: Anew = False,
     as_json: AsJson = False,
 ) -> None:
     """Run a stream config from a file, without a server."""
     from rowferry.control.oneshot import job_from_document  # noqa: PLC0415  it loads the drivers
 
-    try:
-        document = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InvalidInput(f"{file} cannot be read: {error.strerror}.") from error
-    except (UnicodeDecodeError, yaml.YAMLError) as error:
-        raise InvalidInput(f"{file} is not YAML in UTF-8.") from error
-    if not isinstance(document, dict):
-        raise InvalidInput(f"{file} must hold a stream config: name, mode, source and target.")
-    _run(job_from_document(document), as_json)
+    _run(job_from_document(read_document(file)), as_json, anew)
 
 
 def main() -> NoReturn:
@@ -167,31 +162,33 @@ def main() -> NoReturn:
         app(standalone_mode=True)
     except RowferryError as error:
         typer.echo(f"rowferry: {error.message}", err=True)
-        sys.exit(Exit.BAD_INPUT if isinstance(error, InvalidInput) else Exit.FAILED)
+        sys.exit(_failure(error))
     sys.exit(Exit.DONE)
 
 
-def _run(job: Job, as_json: bool) -> NoReturn:
+def _failure(error: RowferryError) -> Exit:
+    return next((code for kind, code in _KINDS.items() if isinstance(error, kind)), Exit.FAILED)
+
+
+def _run(job: Job, as_json: bool, anew: bool) -> NoReturn:
     from rowferry.control import oneshot  # noqa: PLC0415  it loads the drivers
 
     signals = Signals()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: signals.end(StreamState.PAUSED))
     with Terminal() as terminal:
-        outcome = oneshot.run(job, terminal, signals)
+        outcome = oneshot.run(job, terminal, signals, anew)
     summary = _summary(outcome, terminal)
     if as_json:
         _print_json(summary)
     else:
         _print_summary(summary)
-    sys.exit(_exit_code(outcome))
+    sys.exit(exit_code(outcome))
 
 
-def _exit_code(outcome: Outcome) -> Exit:
-    for kind, code in _ERRORS.items():
-        if isinstance(outcome.error, kind):
-            return code
-    return _STATES[outcome.state]
+def exit_code(outcome: Outcome) -> Exit:
+    """What a run that ended like that tells the shell."""
+    return _failure(outcome.error) if outcome.error else _STATES[outcome.state]
 
 
 def _summary(outcome: Outcome, terminal: Terminal) -> dict[str, Any]:
@@ -203,23 +200,30 @@ def _summary(outcome: Outcome, terminal: Terminal) -> dict[str, Any]:
         "tables": [{"name": table.name, "rows": table.written, "size": table.size} for table in tables],
         "findings": [{"severity": f.severity.value, "table": f.table, "message": f.message} for f in outcome.report],
         "error": outcome.error.message if outcome.error else None,
+        "resumable": _resumable(outcome, terminal),
     }
+
+
+def _resumable(outcome: Outcome, terminal: Terminal) -> bool:
+    """Whether the target holds a part, and the journal that says which."""
+    last = terminal.last
+    begun = last is not None and (last.written > 0 or last.stage not in (Stage.INIT, Stage.CREATE_META))
+    return begun and outcome.state in (StreamState.PAUSED, StreamState.FAILED)
 
 
 def _print_summary(summary: dict[str, Any]) -> None:
     for table in summary["tables"]:
         typer.echo(f"{table['name']}: {table['rows']:,} rows")
     typer.echo(f"{summary['status']}: {summary['rows']:,} rows in {summary['elapsed']:.1f} s")
-    if summary["status"] == StreamState.PAUSED.value:
-        typer.echo("The same command goes on where this one ended.")
+    if summary["resumable"]:
+        typer.echo("What is written stays: the same command goes on where this one ended, with --anew it begins anew.")
 
 
 def _settings(**given: Any) -> Settings:
     try:
         return Settings(**{key: value for key, value in given.items() if value is not None})
     except ValidationError as error:
-        reasons = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors(include_input=False))
-        raise InvalidInput(f"The settings are not right: {reasons}.") from None
+        raise InvalidInput(f"The settings are not right: {invalid(error, Settings).message}") from None
 
 
 def _print_json(document: object) -> None:

@@ -9,11 +9,10 @@ from typing import Any
 
 
 class Recovery(StrEnum):
-    """What may follow an error: `retry` by itself, `manual` after somebody changed something, `fatal` never."""
+    """What may follow an error: `retry` by itself, `manual` after somebody changed something."""
 
     RETRY = "retry"
     MANUAL = "manual"
-    FATAL = "fatal"
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,8 +163,8 @@ POLICIES: dict[type[RowferryError], Policy] = {
     ),
     MissingTable: Policy("missing_table", 409, Recovery.MANUAL, "Check the table's name and the user's grants."),
     SourceChanged: Policy("source_changed", 409, Recovery.MANUAL, "Start a new stream; it plans anew."),
-    ReadFailed: Policy("read_failed", 500, Recovery.MANUAL),
-    WriteFailed: Policy("write_failed", 500, Recovery.MANUAL),
+    ReadFailed: Policy("read_failed", 500, Recovery.MANUAL, "Remove the cause at the source, then resume the stream."),
+    WriteFailed: Policy("write_failed", 500, Recovery.MANUAL, "Remove the cause, then resume the stream."),
     TargetFull: Policy("target_full", 500, Recovery.MANUAL, "Make room on the target, then resume the stream."),
     WorkerLost: Policy("worker_lost", 500, Recovery.RETRY, "The stream goes on from its last committed chunk."),
     DataDirectoryInUse: Policy(

@@ -52,6 +52,9 @@ class Terminal:
         """`Events.log`: warnings and errors, and, where there are no bars, each table as it comes."""
         if level in _LOUD:
             about = f"{extra['table']}: " if "table" in extra else ""
-            self._console.print(f"{level}: {about}{message}", style=_LOUD[level], markup=False, highlight=False)
+            self._print(f"{level}: {about}{message}", _LOUD[level])
         elif category == "stat" and not self._console.is_terminal:
-            self._console.print(message, markup=False, highlight=False)
+            self._print(message)
+
+    def _print(self, line: str, style: str | None = None) -> None:
+        self._console.print(line, style=style, markup=False, highlight=False, soft_wrap=True)

@@ -54,6 +54,9 @@ BAD: list[tuple[str, dict[str, Any], str, str]] = [
     ("wrong mode", {"mode": "copy"}, "mode", "must be one of convert, cdc"),
     ("interval", {"reportingInterval": 0}, "reportingInterval", "must be at least 1"),
     ("limits", {"limits": {"numberOfEvents": -1}}, "limits.numberOfEvents", "must be at least 0"),
+    ("too many events", {"limits": {"numberOfEvents": 2**63}}, "limits.numberOfEvents", "must be at most"),
+    ("too long a time", {"limits": {"elapsedTime": 1e300}}, "limits.elapsedTime", "must be at most"),
+    ("no number", {"limits": {"numberOfEvents": True}}, "limits.numberOfEvents", "must be a number"),
     ("not an object", {"limits": []}, "limits", "must be an object"),
 ]
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from rowferry.cli import Exit, _exit_code
+from rowferry.cli import Exit, exit_code
 from rowferry.errors import InvalidInput, ReadFailed, RowferryError, TargetExists
 from rowferry.model.streams import StreamState
 from rowferry.pipeline.job import Outcome
@@ -93,8 +93,8 @@ def test_the_file_in_the_readme_runs(shop: str, tmp_path: Path) -> None:
         (StreamState.PAUSED, None, 130),
     ],
 )
-def test_exit_codes(state: StreamState, error: RowferryError | None, code: int) -> None:
-    assert _exit_code(Outcome(state, 1.0, error, ())) == code
+def testexit_codes(state: StreamState, error: RowferryError | None, code: int) -> None:
+    assert exit_code(Outcome(state, 1.0, error, ())) == code
 
 
 def test_the_account_of_a_folder(tmp_path: Path) -> None:

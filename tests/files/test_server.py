@@ -60,10 +60,12 @@ def test_tables_are_folders_of_data_files_and_files(tmp_path: Path) -> None:
     opened = server(tmp_path)
     assert opened.tables("db", [], include_system=False) == ["loose.csv", "orders"]
     assert server(base).tables(".", [], include_system=False) == ["loose.csv", "orders"]
-    with pytest.raises(NotFound):
-        opened.tables("none", [], include_system=False)
-    with pytest.raises(Refused):
-        opened.tables("../..", [], include_system=False)
+    (tmp_path / "out").symlink_to("/etc")
+    for name in ("none", "..", "../..", "db/../../..", "/etc"):
+        with pytest.raises(NotFound):
+            opened.tables(name, [], include_system=False)
+    with pytest.raises(Refused, match="leads out of"):
+        opened.tables("out", [], include_system=False)
 
 
 @pytest.mark.parametrize("file_format", ["csv", "jsonl", "parquet"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from rowferry.bus.messages import Progress
 from rowferry.config.stream import StreamConfig
 from rowferry.connectors.base import ChunkSize
 from rowferry.errors import SourceChanged, WriteFailed
-from rowferry.model.chunks import Chunk
+from rowferry.model.chunks import Chunk, Committed
 from rowferry.model.streams import StreamState
 from rowferry.pipeline import run as run_module
 from rowferry.pipeline.job import Job, Outcome
@@ -93,12 +94,7 @@ def test_a_lost_connection_is_tried_again_and_doubles_nothing(monkeypatch: pytes
 def test_a_failing_writer_ends_the_run_and_a_second_run_completes_it(monkeypatch: pytest.MonkeyPatch) -> None:
     sizes = {"a": 500}
     store = Store()
-
-    def full(chunk: Chunk) -> None:
-        if chunk.number == 5:
-            raise WriteFailed("The target does not take it.")
-
-    outcome, _ = execute(monkeypatch, MemorySource(counting(sizes)), MemoryTarget(store, full))
+    outcome, _ = execute(monkeypatch, MemorySource(counting(sizes)), MemoryTarget(store, fail_chunk(5)))
     assert outcome.state is StreamState.FAILED
     assert isinstance(outcome.error, WriteFailed)
     assert "*" not in store.finished
@@ -130,11 +126,34 @@ def test_the_second_run_of_a_table_without_key_says_what_may_be_amiss(
 
 
 def test_a_source_that_changed_is_not_resumed(monkeypatch: pytest.MonkeyPatch) -> None:
-    store = Store(rows={"db.a": []}, journals={"stream": Entries({"db.a": "as it was"})})
-    outcome, _ = execute(monkeypatch, MemorySource(counting({"a": 5})), MemoryTarget(store))
+    done = {("db.a", 0): Committed("db.a", 0, 3, 24), ("db.gone", 0): Committed("db.gone", 0, 4, 32)}
+    before = Entries({"db.a": "as it was", "db.gone": "x"}, committed=done)
+    store = Store(rows={"db.a": []}, journals={"stream": before})
+    outcome, events = execute(monkeypatch, MemorySource(counting({"a": 5})), MemoryTarget(store))
     assert outcome.state is StreamState.FAILED
     assert isinstance(outcome.error, SourceChanged)
+    assert "the columns of db.a have changed; the table db.gone is no longer there" in outcome.error.message
     assert store.rows == {"db.a": []}
+    assert events.last is not None
+    assert events.last.written == 7  # what is on the target still counts
+
+
+def test_a_table_that_appears_later_is_left_out_and_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    store = Store()
+    execute(monkeypatch, MemorySource(counting({"a": 50})), MemoryTarget(store, fail_chunk(1)))
+    outcome, _ = execute(monkeypatch, MemorySource(counting({"a": 50, "b": 7})), MemoryTarget(store))
+    assert outcome.state is StreamState.FINISHED
+    assert_complete(store, {"a": 50})
+    assert [finding.table for finding in outcome.report if finding.table] == ["db.b"]
+    assert "db.b" not in store.rows
+
+
+def fail_chunk(number: int) -> Callable[[Chunk], None]:
+    def fail(chunk: Chunk) -> None:
+        if chunk.number == number:
+            raise WriteFailed("The target does not take it.")
+
+    return fail
 
 
 @pytest.mark.parametrize("limit", [1, 9, 10, 29, 30, 31, 60, 99])

@@ -30,7 +30,7 @@ from tests.servers import Postgres, free_port, postgres_server
     [
         ({"password": "wrong"}, "password or the user name is wrong"),
         ({"username": "nobody_here"}, "password or the user name is wrong"),
-        ({"host": "no-such-host.invalid"}, "host name is unknown"),
+        ({"host": "no-such-host.invalid"}, "host is not known"),
         ({"port": "free"}, "nothing listens"),
         ({"database": "nowhere"}, "no such database"),
         ({"ssl": {"mode": "require"}}, "no TLS"),

@@ -8,7 +8,7 @@ import pytest
 
 from rowferry.connectors.postgres.server import PostgresServer, open_server
 from rowferry.connectors.registry import connector
-from rowferry.errors import Conflict, ConnectionFailed, ConnectionLost, Forbidden, InvalidInput
+from rowferry.errors import Conflict, ConnectionLost, Forbidden, InvalidInput, NotFound
 from tests.postgres_source.conftest import Place, connection_to
 
 
@@ -74,7 +74,7 @@ def test_tables_and_views(place: Place, server: PostgresServer) -> None:
 
 
 def test_a_database_that_is_not_there(server: PostgresServer) -> None:
-    with pytest.raises(ConnectionFailed, match="no such database"):
+    with pytest.raises(NotFound, match="no database nowhere"):
         server.tables("nowhere", [], False)
 
 

@@ -12,7 +12,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
-from rowferry.api.validation import bad_fields, sentence
+from rowferry.api.validation import bad_fields
+from rowferry.config.wording import sentence
 from rowferry.errors import Conflict, InvalidInput, NotFound, RowferryError
 
 TYPES = {

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from pydantic import BeforeValidator, Field, SecretStr, model_validator
 
-from rowferry.config.fields import Name, Spec, Words
+from rowferry.config.fields import Host, Name, Spec, Whole, Words
 
 
 class ConnectionType(StrEnum):
@@ -60,8 +60,8 @@ class Ssl(Spec):
 class DatabaseSpec(Spec):
     """A database server. `database` narrows the connection to one database by default."""
 
-    host: Name
-    port: int | None = Field(default=None, ge=1, le=65535)
+    host: Host
+    port: Whole | None = Field(default=None, ge=1, le=65535)
     username: Words = ""
     password: SecretStr | None = None
     database: Words | None = None

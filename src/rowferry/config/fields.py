@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict
 from pydantic.alias_generators import to_camel
 
 
@@ -19,6 +19,7 @@ class Spec(BaseModel):
         frozen=True,
         use_enum_values=False,
         ser_json_inf_nan="null",
+        hide_input_in_errors=True,
     )
 
 
@@ -36,8 +37,35 @@ def _no_nul(value: str) -> str:
     return value
 
 
+def _one_word(value: str) -> str:
+    if any(character.isspace() or not character.isprintable() for character in value):
+        raise ValueError("must not contain blanks or control characters")
+    return value
+
+
+def _no_boolean(value: Any) -> Any:
+    if isinstance(value, bool):
+        raise ValueError("must be a number")
+    return value
+
+
 Name = Annotated[str, AfterValidator(_not_blank)]
 """Text that says something."""
 
 Words = Annotated[str, AfterValidator(_no_nul)]
 """Text that may be empty."""
+
+Host = Annotated[Name, AfterValidator(_one_word)]
+"""The name or address of a machine."""
+
+Whole = Annotated[int, BeforeValidator(_no_boolean)]
+"""A whole number, which true and false are not."""
+
+Number = Annotated[float, BeforeValidator(_no_boolean)]
+"""A number, likewise."""
+
+MOST = 2**63 - 1
+"""The largest whole number that every database and file format here takes."""
+
+LONGEST = 1_000_000_000
+"""Seconds that a clock may be told to wait: about thirty years."""

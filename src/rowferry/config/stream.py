@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from rowferry.config.fields import Name, Spec, Words
+from rowferry.config.fields import LONGEST, MOST, Name, Number, Spec, Whole, Words
 from rowferry.model.streams import Mode
 from rowferry.model.tables import Filter, FilterOperator, Selection, Sort
 
@@ -112,7 +112,7 @@ class SelectionSpec(Spec):
     selected_columns: tuple[Name, ...] = ()
     filters: tuple[FilterSpec, ...] = ()
     sorts: tuple[SortSpec, ...] = ()
-    limit: int | None = Field(default=None, ge=0)
+    limit: Whole | None = Field(default=None, ge=0, le=MOST)
 
     def to_selection(self) -> Selection:
         """The selection in the model's words."""
@@ -196,7 +196,7 @@ class SourceOptions(Spec):
     report says which it was. The options from `operations` on belong to cdc.
     """
 
-    data_bundle_size: int = Field(default=500, ge=10, le=1000)
+    data_bundle_size: Whole = Field(default=500, ge=10, le=1000)
     consistency: Consistency | None = None
     operations: tuple[Operation, ...] = tuple(Operation)
     replication_slot: Words = ""
@@ -260,9 +260,9 @@ class CsvOptions(Spec):
 class ParquetOptions(Spec):
     """How Parquet files are laid out. Sizes: rows for a row group, MiB for `targetRowGroupSizeMB`."""
 
-    compression_level: int | None = Field(default=None, ge=1, le=22)
-    max_row_group_size: int = Field(default=122880, ge=1)
-    target_row_group_size_mb: Annotated[int, Field(alias="targetRowGroupSizeMB", ge=1)] = 128
+    compression_level: Whole | None = Field(default=None, ge=1, le=22)
+    max_row_group_size: Whole = Field(default=122880, ge=1, le=MOST)
+    target_row_group_size_mb: Annotated[Whole, Field(alias="targetRowGroupSizeMB", ge=1, le=2**20)] = 128
     enable_dictionary: bool = True
     enable_statistics: bool = True
     timestamp_unit: Literal["ms", "us", "ns"] = "us"
@@ -339,8 +339,8 @@ class Target(Spec):
 class Limits(Spec):
     """When to stop by itself; 0 means never. Events are rows, time is in seconds."""
 
-    number_of_events: int = Field(default=0, ge=0)
-    elapsed_time: float = Field(default=0, ge=0)
+    number_of_events: Whole = Field(default=0, ge=0, le=MOST)
+    elapsed_time: Number = Field(default=0, ge=0, le=LONGEST)
 
 
 class StreamConfig(Spec):
@@ -349,7 +349,7 @@ class StreamConfig(Spec):
     name: Name
     mode: Annotated[Mode, BeforeValidator(_fold_mode)]
     description: Words | None = None
-    reporting_interval: float = Field(default=3, ge=1)
+    reporting_interval: Number = Field(default=3, ge=1, le=LONGEST)
     limits: Limits = Limits()
     source: Source
     target: Target

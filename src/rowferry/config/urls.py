@@ -9,6 +9,7 @@ from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 from pydantic import ValidationError
 
 from rowferry.config.connection import DATABASES, DEFAULT_PORTS, TYPE_ALIASES, Connection, ConnectionType
+from rowferry.config.wording import invalid
 from rowferry.errors import InvalidInput
 
 EXAMPLES = "mysql://user:password@host:3306/database, postgresql://… or file:///folder?format=parquet"
@@ -45,12 +46,14 @@ def parse(url: str) -> Place:
             return _files(parts, options)
         return _database(parts, scheme, options)
     except ValidationError as error:
-        reasons = "; ".join(f"{'.'.join(map(str, e['loc']))} {e['msg']}" for e in error.errors(include_input=False))
-        raise InvalidInput(f"The URL does not describe a connection: {reasons}.") from None
+        raise InvalidInput(f"The URL does not describe a connection: {invalid(error, Connection).message}") from None
 
 
 def _split(url: str) -> tuple[SplitResult, ConnectionType]:
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        raise InvalidInput(f"The URL cannot be read: write {EXAMPLES}.") from None
     name = TYPE_ALIASES.get(parts.scheme.lower(), parts.scheme.lower())
     if name not in {*DATABASES, ConnectionType.FILES}:
         raise InvalidInput(f"There is no scheme {parts.scheme!r}: write {EXAMPLES}.")

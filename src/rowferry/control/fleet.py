@@ -10,10 +10,13 @@ from rowferry.bus.local import LocalWorker, Pool
 from rowferry.bus.messages import Assign, Down, Ended, Forget, Logged, Progress
 from rowferry.config.secrets import reveal
 from rowferry.config.settings import Settings
-from rowferry.errors import WorkerLost
+from rowferry.errors import RowferryError, WorkerLost
 from rowferry.pipeline.job import Job
 
 LOG_FILE = "workers.log"
+
+_UNCAUGHT = 1
+"""The exit code of a Python process that ends by an exception: the next one would end so, too."""
 
 
 class Listener(Protocol):
@@ -31,8 +34,8 @@ class Listener(Protocol):
     def forgotten(self, stream_id: str) -> None:
         """The target's journal is gone."""
 
-    def lost(self, stream_id: str) -> None:
-        """The worker died without a word."""
+    def lost(self, stream_id: str, error: RowferryError) -> None:
+        """The worker ended without a word; the error's policy says whether another one may do better."""
 
 
 class Assignment:
@@ -81,13 +84,20 @@ class Assignment:
                     self._over.set()
                     self.tell(Forget()) if forget else self._worker.close_input()
         finally:
-            clean = self._worker.wait(10) and self._worker.returncode == 0
+            code = self._worker.returncode if self._worker.wait(10) else None
             self._worker.close_input()
             if not ended:
-                self._listener.lost(stream_id)
-            elif forget and clean:
+                self._listener.lost(stream_id, _why(code))
+            elif forget and code == 0:
                 self._listener.forgotten(stream_id)
             self._over.set()
+
+
+def _why(code: int | None) -> RowferryError:
+    """What a worker's exit code says about its end."""
+    if code == _UNCAUGHT:
+        return RowferryError(f"Rowferry itself failed: {LOG_FILE} in the data directory has the details.")
+    return WorkerLost(f"The stream's worker died: {LOG_FILE} in the data directory has what it said last.")
 
 
 class Fleet:

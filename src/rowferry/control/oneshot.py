@@ -18,7 +18,8 @@ from pydantic import ValidationError
 from rowferry.config.connection import Connection
 from rowferry.config.stream import StreamConfig
 from rowferry.config.urls import Place, is_url, parse
-from rowferry.errors import Detail, InvalidInput
+from rowferry.config.wording import invalid
+from rowferry.errors import InvalidInput
 from rowferry.model.streams import Mode, StreamState
 from rowferry.pipeline.job import Events, Job, Outcome
 from rowferry.pipeline.run import Run
@@ -32,6 +33,8 @@ def job_from_urls(
 ) -> Job:
     """A job that moves `tables` (none: all) from one URL to another; `policies`: schemaPolicy and writeMode."""
     start, end = parse(source), parse(target)
+    if start.connection.spec.database is not None and not start.database:
+        raise InvalidInput("The source's URL names no database: add it behind the host.")
     part: dict[str, Any] = {"connectionId": "source", "database": start.database, "schema": start.schema}
     if tables:
         part["tables"] = [{"name": name} for name in tables]
@@ -64,9 +67,11 @@ def job_from_document(document: Mapping[str, Any], workers: int = 2) -> Job:
     return _job(filled, connections, workers)
 
 
-def run(job: Job, events: Events, signals: Signals) -> Outcome:
-    """Run the job to its end. Its journal goes, unless the same job may want to go on later."""
+def run(job: Job, events: Events, signals: Signals, anew: bool = False) -> Outcome:
+    """Run the job to its end. Its journal goes, unless the same job may want to go on later; with `anew` first, too."""
     with Run(job, events, signals) as running:
+        if anew:
+            running.forget()
         outcome = running.execute()
         if outcome.state not in (StreamState.PAUSED, StreamState.FAILED):
             running.forget()
@@ -93,10 +98,7 @@ def _job(document: Mapping[str, Any], connections: Mapping[str, Connection], wor
     try:
         config = StreamConfig.model_validate(document)
     except ValidationError as error:
-        details = [
-            Detail(".".join(map(str, problem["loc"])), problem["msg"]) for problem in error.errors(include_input=False)
-        ]
-        raise InvalidInput("; ".join(f"{d.path}: {d.message}" for d in details) + ".", details=details) from None
+        raise invalid(error, StreamConfig) from None
     if config.mode is Mode.CDC:
         raise InvalidInput("Mode cdc is not there yet: use mode convert.")
     return Job(stream_id=_name(config, connections), config=config, connections=dict(connections), workers=workers)

@@ -40,7 +40,7 @@ def _side(kind: str, record: StreamRecord, rows: int, size: int) -> dict[str, An
         "type": kind,
         "status": record.status.value,
         "counter": rows,
-        "failedEvents": 0,
+        "failedEvents": 0,  # a load carries every row or fails
         "dataSize": size,
         "avgRate": round(size / record.elapsed, 1) if record.elapsed else 0.0,
         "elapsed": round(record.elapsed, 3),

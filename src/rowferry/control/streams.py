@@ -23,7 +23,7 @@ from rowferry.control.fleet import Assignment, Fleet
 from rowferry.control.footprint import footprint, meet, refined
 from rowferry.control.stats import stats_document
 from rowferry.control.validate import validate
-from rowferry.errors import Conflict, InvalidInput, NotFound, RowferryError, WorkerLost
+from rowferry.errors import Conflict, InvalidInput, NotFound, Recovery, RowferryError
 from rowferry.model.streams import ACTIVE, MOVES, TERMINAL, Action, Mode, Stage, StreamState
 from rowferry.pipeline.job import Job
 from rowferry.state.ids import has_id_shape, new_id
@@ -180,7 +180,7 @@ class Streams:
         live = self._live[stream_id]
         if live.progress is None or progress.written > live.progress.written:
             live.restarts = 0
-        if live.progress is None and progress.tables:
+        if progress.stage != Stage.INIT and (live.progress is None or live.progress.stage == Stage.INIT):
             record = self._store.streams.get(stream_id)
             if record:
                 names = [table.name for table in progress.tables]
@@ -222,18 +222,17 @@ class Streams:
         """`Listener.forgotten`: there is nothing left to clean up."""
         self._store.streams.update(stream_id, journal=False)
 
-    def lost(self, stream_id: str) -> None:
-        """`Listener.lost`: a worker died; another one goes on unless the death was wished."""
+    def lost(self, stream_id: str, error: RowferryError) -> None:
+        """`Listener.lost`: a worker died; another one goes on if that may help, unless the death was wished."""
         live = self._live.pop(stream_id)
         if self._closing or live.wish is not None:
             if live.wish is not None:
                 self._move(stream_id, {StreamState.RUNNING}, live.wish, elapsed=live.elapsed)
             return
-        self._metrics.restarted()
-        if live.restarts >= RESTARTS:
-            message = f"The stream's worker died {RESTARTS + 1} times in a row: workers.log has what it said last."
-            self._fail(stream_id, WorkerLost(message))
+        if error.policy.recovery is not Recovery.RETRY or live.restarts >= RESTARTS:
+            self._fail(stream_id, error)
             return
+        self._metrics.restarted()
         self._log(stream_id, "warning", "The stream's worker died: another one goes on from the last chunk.")
         record = self._store.streams.get(stream_id)
         if record is not None:
@@ -257,6 +256,7 @@ class Streams:
             self._fail(record.id, error)
 
     def _fail(self, stream_id: str, error: RowferryError) -> None:
+        self._publish(LogEntry("error", error.message, category="error", stream_id=stream_id))
         expected = {StreamState.READY, StreamState.RUNNING}
         self._move(stream_id, expected, StreamState.FAILED, error=error.document(), finished_at=time.time())
 
@@ -366,10 +366,11 @@ class _CleanUp:
     def forgotten(self, stream_id: str) -> None:
         """Said by `ended` already."""
 
-    def lost(self, stream_id: str) -> None:
+    def lost(self, stream_id: str, error: RowferryError) -> None:
         """It stays for the next start of the server."""
 
 
 def _fields(progress: Progress) -> dict[str, Any]:
-    """A progress as fields of a stream's record."""
-    return {"stats": asdict(progress), "elapsed": progress.elapsed, "stage": Stage(progress.stage)}
+    """A progress as fields of a stream's record. One without tables knows nothing yet: earlier numbers stand."""
+    numbers = {"stats": asdict(progress)} if progress.tables else {}
+    return {**numbers, "elapsed": progress.elapsed, "stage": Stage(progress.stage)}

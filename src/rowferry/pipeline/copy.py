@@ -124,7 +124,6 @@ class Copy:
         """Copy every chunk that the journal does not hold. Raises the first failure, Cancelled when told to end."""
         for entry in self._journal.committed:
             self._done.setdefault(entry.table, set()).add(entry.number)
-            self._meter.resumed(entry)
         for table in sorted(self._plan.tables, key=lambda table: -table.source.estimated_bytes):
             self._tasks.append(lambda table=table: self._open(table))  # type: ignore[misc]
             self._open_tables += 1

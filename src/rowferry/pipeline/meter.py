@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class _Count:
-    estimated_rows: int
-    estimated_size: int
+    estimated_rows: int = 0
+    estimated_size: int = 0
     status: str = "READY"
     read: int = 0
     read_size: int = 0
@@ -73,9 +73,10 @@ class Meter:
             return sum(count.written for count in self._counts.values())
 
     def expect(self, table: str, rows: int, size: int) -> None:
-        """Add a table with the source's estimate of its size."""
+        """Add a table, or what the source estimates of one whose chunks were `resumed` already."""
         with self._lock:
-            self._counts[table] = _Count(rows, size)
+            count = self._counts.setdefault(table, _Count())
+            count.estimated_rows, count.estimated_size = rows, size
 
     def chunk(self, table: str) -> ChunkMeter:
         """Begin to count one attempt at a chunk."""
@@ -97,6 +98,8 @@ class Meter:
 
     def resumed(self, entry: Committed) -> None:
         """A chunk was on the target for good before this run began."""
+        with self._lock:
+            self._counts.setdefault(entry.table, _Count())
         self.read(entry.table, entry.rows, entry.size)
         self.committed(entry)
 

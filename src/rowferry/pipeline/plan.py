@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from rowferry.config.stream import SourceConnection
@@ -31,6 +31,14 @@ class Plan:
     def fingerprints(self) -> dict[str, str]:
         """What each source table looked like, by target name: a resumed run must see the same."""
         return {str(table.target.name): fingerprint(table.source) for table in self.tables}
+
+    def only(self, names: Container[str]) -> Plan:
+        """The plan without the tables of other names, and without what was found about those."""
+        kept = tuple(table for table in self.tables if str(table.target.name) in names)
+        left = {
+            str(name) for table in self.tables if table not in kept for name in (table.source.name, table.target.name)
+        }
+        return replace(self, tables=kept, findings=tuple(found for found in self.findings if found.table not in left))
 
     def refuse_errors(self) -> None:
         """Refused, naming every finding that forbids the stream to begin."""

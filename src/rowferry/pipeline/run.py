@@ -5,14 +5,13 @@ from __future__ import annotations
 import sys
 import threading
 import time
-import traceback
 from collections import Counter
 from collections.abc import Sequence
 from types import TracebackType
 from typing import Self
 
 from rowferry.connectors.base import ChunkSize, Journal, PlannedTable, Source, Target, TargetPlan
-from rowferry.errors import Cancelled, RowferryError, SourceChanged
+from rowferry.errors import Cancelled, Refused, RowferryError, SourceChanged
 from rowferry.model.findings import Finding, Severity
 from rowferry.model.streams import Stage, StreamState
 from rowferry.pipeline.copy import CHUNK_BYTES, Budget, Copy, Watch
@@ -20,6 +19,7 @@ from rowferry.pipeline.job import Events, Job, Outcome
 from rowferry.pipeline.meter import Meter
 from rowferry.pipeline.plan import Plan, make_plan, open_sources, open_target
 from rowferry.pipeline.signals import Signals
+from rowferry.telemetry.faults import trace
 
 TICK = 0.25
 """Seconds between two progress reports to whoever watches the run; the log's interval is the user's."""
@@ -78,9 +78,9 @@ class Run:
             # What breaks after somebody asked for an end is that end, not a failure.
             ending = self._signals.ending or StreamState.FAILED
             self._result = (ending, error if ending is StreamState.FAILED else None)
-        except Exception as error:
-            fault = RowferryError(f"Rowferry itself failed: {type(error).__name__}; the worker's log has the details.")
-            traceback.print_exc(file=sys.stderr)
+        except BaseException as error:  # a driver's panic is no Exception
+            sys.stderr.write(trace(error))
+            fault = RowferryError("Rowferry itself failed: the worker's log has the details.")
             self._result = (StreamState.FAILED, fault)
 
     def forget(self) -> None:
@@ -101,14 +101,14 @@ class Run:
     def _stages(self) -> StreamState:
         target = self._open()
         journal = target.journal()
-        plan = make_plan(self._job, self._sources, target, prepared=journal is not None)
+        for entry in journal.committed if journal else ():
+            self._meter.resumed(entry)
+        plan = self._planned(target) if journal is None else self._planned_again(target, journal)
         self._expect(plan)
         self._signals.check()
         self._meter.stage = Stage.CREATE_META
         if journal is None:
             target.prepare(TargetPlan(plan.tables, plan.findings), plan.fingerprints)
-        else:
-            _same_tables(plan, journal)
         self._meter.stage = Stage.DATA_TRANSFER
         cut = self._copy(plan, target, journal or _NOTHING_DONE)
         self._finish(plan, target, cut)
@@ -123,10 +123,40 @@ class Run:
         self._signals.on_break(self._target.close)
         return self._target
 
-    def _expect(self, plan: Plan) -> None:
-        """Tell what the plan holds; Refused when it may not begin."""
+    def _planned(self, target: Target) -> Plan:
+        """The plan of a stream that begins; Refused when it may not."""
+        plan = make_plan(self._job, self._sources, target, prepared=False)
         self._note(plan.findings)
         plan.refuse_errors()
+        return plan
+
+    def _planned_again(self, target: Target, journal: Journal) -> Plan:
+        """The plan for the tables that the stream began with; SourceChanged when they are no longer what they were."""
+        try:
+            plan = self._as_begun(make_plan(self._job, self._sources, target, prepared=True), journal)
+            self._note(plan.findings)
+            plan.refuse_errors()
+        except Refused as error:
+            told = error.message.rstrip(".")
+            raise SourceChanged(
+                f"{told}; that was otherwise when this stream began: undo it and resume, or start a new stream."
+            ) from error
+        return plan
+
+    def _as_begun(self, plan: Plan, journal: Journal) -> Plan:
+        seen, now = journal.fingerprints, plan.fingerprints
+        gone = [f"the table {name} is no longer there" for name in sorted(seen.keys() - now.keys())]
+        other = [f"the columns of {name} have changed" for name in now if seen.get(name, now[name]) != now[name]]
+        if gone or other:
+            what = "; ".join(other + gone)
+            raise SourceChanged(f"At the source {what}: undo that and resume, or start a new stream.")
+        for name in sorted(now.keys() - seen.keys()):
+            text = f"{name} appeared at the source after this stream began: it is left out."
+            self._note([Finding(Severity.WARNING, name, text)])
+        return plan.only(seen)
+
+    def _expect(self, plan: Plan) -> None:
+        """Tell what the plan holds."""
         for table in plan.tables:
             name, source = str(table.target.name), table.source
             self._meter.expect(name, source.estimated_rows, source.estimated_bytes)
@@ -221,14 +251,3 @@ def _torn(plan: Plan, journal: Journal) -> list[Finding]:
         for target, source in torn
         if 0 < begun[target] < len(journal.chunks.get(target, ()))
     ]
-
-
-def _same_tables(plan: Plan, journal: Journal) -> None:
-    """SourceChanged when a table is no longer what it was when its copy began."""
-    changed = [name for name, seen in plan.fingerprints.items() if journal.fingerprints.get(name) != seen]
-    gone = sorted(journal.fingerprints.keys() - plan.fingerprints.keys())
-    if changed or gone:
-        raise SourceChanged(
-            f"The columns of {', '.join(changed + gone)} changed at the source since this stream began: "
-            "start a new stream."
-        )

@@ -28,7 +28,7 @@ class Signals:
     def __init__(self) -> None:
         self._ending: StreamState | None = None
         self._ended = threading.Event()
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # an interrupt's handler runs in a thread that may hold it
         self._timers: list[threading.Timer] = []
         self._breakers: list[Callable[[], None]] = []
         self._broken = False

@@ -65,7 +65,7 @@ class Line:
                 self._sink.write(encode(message))
                 self._sink.flush()
             except OSError:
-                os._exit(1)
+                os._exit(0)
 
     def receive(self) -> Down | None:
         """The next message, or None when the server is gone."""

@@ -92,6 +92,8 @@ class FilesServer:
         """Nothing is held."""
 
     def _tables(self, database: str) -> dict[str, tuple[Path, ...]]:
+        if ".." in Path(database).parts or Path(database).is_absolute():
+            raise NotFound(f"There is no folder {database!r} in this connection: name one below its basePath.")
         folder = self._base if database in ROOT else inside(self._base, database)
         if not folder.is_dir():
             raise NotFound(f"There is no folder {folder}.")

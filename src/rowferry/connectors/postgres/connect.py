@@ -53,6 +53,10 @@ CONNECT_TIMEOUT = 10
 _CA_BUNDLES = ("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem")
 
 
+class DatabaseMissing(ConnectionFailed):
+    """The server is there, the database is not."""
+
+
 def connect(
     connection: Connection, database: str | None = None, *, autocommit: bool = True
 ) -> psycopg.Connection[tuple[Any, ...]]:
@@ -70,7 +74,8 @@ def connect(
         try:
             return psycopg.connect(make_conninfo("", **_parameters(connection, database, lend)), autocommit=autocommit)
         except psycopg.Error as error:
-            raise translate(error, f"connecting to {_place(connection)}") from error
+            name = database_name(connection, database)
+            raise translate(error, f"connecting to the database {name} at {place(connection)}") from error
 
 
 def conninfo(connection: Connection, database: str | None) -> str:
@@ -105,7 +110,8 @@ def _spec(connection: Connection) -> DatabaseSpec:
     return connection.spec.database
 
 
-def _place(connection: Connection) -> str:
+def place(connection: Connection) -> str:
+    """Where the server is, for a person."""
     return f"{_spec(connection).host}:{connection.port}"
 
 
@@ -181,8 +187,8 @@ _BY_STATE: dict[str, tuple[_Kind, str]] = {
     "22": (None, "PostgreSQL cannot take or give one of the values"),
     "23": (None, "a value breaks a constraint"),
     "28": (ConnectionFailed, "PostgreSQL does not let this user in: check user, password and pg_hba.conf"),
-    "28P01": (ConnectionFailed, "the password or the user name is wrong"),
-    "3D000": (ConnectionFailed, "there is no such database"),
+    "28P01": (ConnectionFailed, "the password or the user name is wrong: check both"),
+    "3D000": (DatabaseMissing, "there is no such database: check its name"),
     "3F000": (MissingTable, "there is no such schema"),
     "40": (ConnectionLost, "another session's work stood in the way, and PostgreSQL gave up ours"),
     "42501": (Forbidden, "the user may not do this: grant it the privileges it needs"),
@@ -209,12 +215,16 @@ _BY_STATE: dict[str, tuple[_Kind, str]] = {
 """What an SQLSTATE means: the longest one that the state begins with. None: the kind the caller asks for."""
 
 _BY_TEXT: tuple[tuple[str, type[RowferryError], str], ...] = (
-    ("password authentication failed", ConnectionFailed, "the password or the user name is wrong"),
+    ("password authentication failed", ConnectionFailed, "the password or the user name is wrong: check both"),
     ("no password supplied", ConnectionFailed, "the server asks for a password, and the connection has none"),
-    (r'database ".*" does not exist', ConnectionFailed, "there is no such database"),
+    (r'database ".*" does not exist', DatabaseMissing, "there is no such database: check its name"),
     (r'role ".*" does not exist', ConnectionFailed, "there is no such user"),
     ("no pg_hba.conf entry", ConnectionFailed, "the server's pg_hba.conf does not let us in (perhaps it asks for TLS)"),
-    ("translate host name|resolve host|Name or service not known", ConnectionFailed, "the host name is unknown"),
+    (
+        "translate host name|resolve host|Name or service not known",
+        ConnectionFailed,
+        "the host is unknown: check its name",
+    ),
     (
         "unsupported startup parameter",
         ConnectionFailed,

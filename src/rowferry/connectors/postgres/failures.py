@@ -20,7 +20,10 @@ _WRITING: Mapping[str, tuple[type[RowferryError], str]] = {
     "22P03": (WriteFailed, "a value is not of its column's type"),
     "23502": (WriteFailed, "a value is NULL in a column that forbids it"),
     "23503": (WriteFailed, "a row refers to a row that is not on the target"),
-    "23505": (WriteFailed, "a row has the same key as one that is on the target already"),
+    "23505": (
+        WriteFailed,
+        "a row has the key of one that is on the target already: choose upsert, or remove it",
+    ),
     "23514": (WriteFailed, "a row breaks a check constraint"),
     "428C9": (WriteFailed, "the target computes a column itself"),
     "42P01": (MissingTable, "the table is no longer on the target"),

@@ -11,8 +11,8 @@ from psycopg.sql import SQL, Identifier
 from rowferry.config.connection import Connection
 from rowferry.connectors.base import Namespace
 from rowferry.connectors.postgres.catalog import OWN_SCHEMA, Session, describe, list_tables, list_views
-from rowferry.connectors.postgres.connect import connect, database_name, translate
-from rowferry.errors import InvalidInput, RowferryError
+from rowferry.connectors.postgres.connect import DatabaseMissing, connect, database_name, place, translate
+from rowferry.errors import InvalidInput, NotFound, RowferryError
 from rowferry.model.tables import Table
 
 DATABASES = """
@@ -106,7 +106,12 @@ class PostgresServer:
         name = database_name(self._connection, database)
         session = self._sessions.get(name)
         if session is None or session.closed:
-            session = self._sessions[name] = connect(self._connection, name)
+            try:
+                session = self._sessions[name] = connect(self._connection, name)
+            except DatabaseMissing as error:
+                if name == database_name(self._connection, None):
+                    raise
+                raise NotFound(f"There is no database {name} at {place(self._connection)}.") from error
         return session
 
 

@@ -132,10 +132,13 @@ class PostgresSource:
             return Storage(partitioned=False, blocks=0)
         found, declared = storage(session, table.name)
         if found is None:
-            raise SourceChanged(f"{table.name} is no longer there.")
+            raise SourceChanged(f"The table {table.name} is no longer there: start a new stream, which plans anew.")
         for column in table.columns:
             if declared.get(column.name) != column.native.declared:
-                raise SourceChanged(f"Column {column.name} of {table.name} is no longer there, or of another type.")
+                raise SourceChanged(
+                    f"{table.name}.{column.name} is no longer there, or of another type than before: "
+                    "start a new stream, which plans anew."
+                )
         return found
 
     def _known(self, requests: Sequence[TableRequest]) -> dict[TableName, Table]:
