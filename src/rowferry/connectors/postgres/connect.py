@@ -223,7 +223,7 @@ _BY_TEXT: tuple[tuple[str, type[RowferryError], str], ...] = (
     (
         "translate host name|resolve host|Name or service not known",
         ConnectionFailed,
-        "the host is unknown: check its name",
+        "the host is not known: check it",
     ),
     (
         "unsupported startup parameter",
