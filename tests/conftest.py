@@ -21,3 +21,15 @@ def postgres() -> Iterator[Postgres]:
     """A PostgreSQL, its session time zone not UTC."""
     with postgres_server("wal_level=logical") as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def _kept_database(postgres: Postgres) -> str:
+    return postgres.new_database()
+
+
+@pytest.fixture
+def postgres_database(postgres: Postgres, _kept_database: str) -> Iterator[str]:
+    """The name of an empty database of that PostgreSQL."""
+    yield _kept_database
+    postgres.empty(_kept_database)

@@ -109,6 +109,20 @@ class Postgres:
             connection.execute(statement.encode())
             yield lambda: wait_until(lambda: self.execute(waiting, database=database), 60, "a waiting session")
 
+    def empty(self, database: str) -> None:
+        """Make a database as good as fresh, which takes a small part of the time that a fresh one would."""
+        schemas = self.execute(
+            f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{database}' "
+            "AND pid <> pg_backend_pid()",
+            "SELECT nspname FROM pg_namespace WHERE nspname !~ '^pg_' AND nspname <> 'information_schema'",
+            database=database,
+        )
+        with self.connect(database) as connection:
+            for (name,) in schemas:
+                connection.execute(SQL("DROP SCHEMA {} CASCADE").format(Identifier(str(name))))
+            connection.execute("CREATE SCHEMA public AUTHORIZATION pg_database_owner")
+            connection.execute("GRANT USAGE ON SCHEMA public TO PUBLIC")
+
     def url(self, database: str) -> str:
         """The address of one of its databases, with credentials."""
         return f"postgresql://{self.user}:{self.password}@{self.host}:{self.port}/{database}"

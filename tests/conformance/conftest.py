@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.conformance.sources import SOURCES, SourcePlace
-from tests.conformance.targets import TARGETS, TargetPlace
+from tests.conformance.targets import OTHER_WAYS, TARGETS, TargetPlace
 
 
 @pytest.fixture(params=SOURCES)
@@ -21,6 +21,6 @@ def source_place(request: pytest.FixtureRequest) -> Iterator[SourcePlace]:
 @pytest.fixture(params=TARGETS)
 def target_place(request: pytest.FixtureRequest) -> Iterator[TargetPlace]:
     """Somewhere to write to."""
-    made = TARGETS[request.param](request)
+    made = (TARGETS | OTHER_WAYS)[request.param](request)
     yield made
     made.close()

@@ -13,8 +13,10 @@ from rowferry.connectors.base import PlannedTable
 from rowferry.errors import Cancelled, ConnectionLost, RowferryError
 from rowferry.model.chunks import Committed
 from tests.conformance.streams import batches, chunk, item, journal_of, prepared, untouched, write
-from tests.conformance.targets import Row, TargetPlace
+from tests.conformance.targets import OTHER_WAYS, TARGETS, Row, TargetPlace
 from tests.servers import wait_until
+
+pytestmark = pytest.mark.parametrize("target_place", [*TARGETS, *OTHER_WAYS], indirect=True)
 
 ROWS: list[Row] = [(1, "a"), (2, "it's"), (3, "\u00e9\\")]
 

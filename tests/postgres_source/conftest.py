@@ -57,9 +57,9 @@ class Place:
 
 
 @pytest.fixture
-def place(postgres: Postgres) -> Iterator[Place]:
-    """A fresh, empty database."""
-    made = Place(postgres, postgres.new_database())
+def place(postgres: Postgres, postgres_database: str) -> Iterator[Place]:
+    """An empty database."""
+    made = Place(postgres, postgres_database)
     yield made
     for source in made.sources:
         source.close()

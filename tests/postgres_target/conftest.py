@@ -59,14 +59,15 @@ class Place:
 
 
 @pytest.fixture
-def place(postgres: Postgres) -> Iterator[Place]:
-    """A database of the test's own."""
-    here = Place(postgres, postgres.new_database())
+def place(postgres: Postgres, postgres_database: str) -> Iterator[Place]:
+    """An empty database."""
+    here = Place(postgres, postgres_database)
     yield here
     for target in here.targets:
         target.close()
-    name = here.database.replace('"', '""')
-    postgres.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+    if here.database != postgres_database:
+        name = here.database.replace('"', '""')
+        postgres.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
 
 
 def prepared(target: PostgresTarget, *tables: Table, dialect: str = "mysql") -> TargetPlan:
