@@ -184,9 +184,10 @@ def mariadb_server(*options: str) -> Iterator[MariaDb]:
             "CREATE USER rowferry@'%' IDENTIFIED BY 'ferry';\nGRANT ALL ON *.* TO rowferry@'%' WITH GRANT OPTION;\n"
         )
         install = ["mariadb-install-db", "--no-defaults", f"--datadir={folder / 'data'}", f"--user={user}"]
-        subprocess.run(
-            [*install, "--auth-root-authentication-method=normal", "--skip-test-db"], check=True, capture_output=True
-        )
+        install += ["--auth-root-authentication-method=normal", "--skip-test-db"]
+        done = subprocess.run(install, check=False, capture_output=True, text=True)
+        if done.returncode:
+            raise RuntimeError(f"mariadb-install-db failed: {done.stdout[-2000:]}{done.stderr[-2000:]}")
         port = free_port()
         command = [
             _binary("mariadbd", "/usr/sbin"),
