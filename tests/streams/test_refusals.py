@@ -103,7 +103,9 @@ REQUESTS: dict[str, Request] = {
     "10 MB": ("POST", "/connections", b'{"name": "' + b"x" * 10_000_000 + b'"}', JSON, 400, "too large"),
     "another content type": ("POST", "/connections", b"a=b", {"Content-Type": "text/plain"}, 400, "Content-Type"),
     "another method": ("PATCH", "/connections", b"{}", JSON, 405, "this address takes GET, POST"),
-    "a secret of a wrong kind": ("POST", "/connections", orjson.dumps({**CONNECTION, "password": [SECRET]}), JSON, 400, "password"),
+    "a secret of a wrong kind": (
+        "POST", "/connections", orjson.dumps({**CONNECTION, "password": [SECRET]}), JSON, 400, "password must be text"
+    ),
     "start while paused": ("POST", "/stream-configs/{config}/start", None, {}, 409, "{paused} runs or is paused"),
     "pause while paused": ("POST", "/streams/{paused}/pause", None, {}, 409, "is PAUSED: pause is not possible"),
     "pause when finished": ("POST", "/streams/{finished}/pause", None, {}, 409, "is FINISHED: pause is not possible"),
