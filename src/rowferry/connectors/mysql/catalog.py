@@ -51,10 +51,14 @@ def describe(session: Session, database: str, names: Iterable[str] | None = None
     if wanted == []:
         return []
     try:
-        answers = _ask(session, database, wanted)
+        return described(session, database, wanted)
     except pymysql.Error as error:
         raise failed(error, f"the catalogue of {database}") from error
-    return assemble(database, answers, variant_of(session))
+
+
+def described(session: Session, database: str, names: Sequence[str] | None) -> list[Table]:
+    """The same, with the driver's errors as they are."""
+    return assemble(database, _ask(session, database, names), variant_of(session))
 
 
 def live_columns(session: Session, name: TableName) -> dict[str, KeyColumn]:

@@ -1,0 +1,117 @@
+"""A fresh database for each test, and targets that write into it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from rowferry.config.connection import Connection
+from rowferry.config.stream import SchemaPolicy, TargetSpec, WriteMode
+from rowferry.connectors.base import PlannedTable, TargetPlan, TargetRequest
+from rowferry.connectors.mysql.target import MySqlTarget, open_target
+from rowferry.model import types as t
+from rowferry.model.chunks import Chunk, Committed
+from rowferry.model.findings import Finding
+from rowferry.model.tables import Column, NativeType, Table, TableName
+from rowferry.typemap.arrow import arrow_schema
+from tests.servers import MariaDb
+
+
+def column(name: str, neutral: t.NeutralType, nullable: bool = True, **more: Any) -> Column:
+    """A column of a source; its native type is only ever shown."""
+    return Column(name, neutral, NativeType("native", "native(7)"), nullable, **more)
+
+
+def table(name: str, *columns: Column, schema: str = "shop", **more: Any) -> Table:
+    """A source's table."""
+    return Table(TableName(schema, name), columns, **more)
+
+
+def simple(name: str = "item", **more: Any) -> Table:
+    """A number that is the key, and a text."""
+    columns = (column("id", t.Integer(32), nullable=False), column("name", t.Text(20)))
+    return table(name, *columns, primary_key=("id",), **more)
+
+
+def batch(source: Table, rows: Sequence[Sequence[Any]]) -> pa.RecordBatch:
+    """Rows in the form in which they cross."""
+    schema = arrow_schema(source.columns)
+    columns: list[Sequence[Any]] = list(zip(*rows, strict=True)) if rows else [[] for _ in schema]
+    return pa.RecordBatch.from_arrays(
+        [pa.array(list(values), form.type) for values, form in zip(columns, schema, strict=True)], schema=schema
+    )
+
+
+@dataclass
+class Place:
+    """A database (which may not exist yet) and the targets that were opened on it."""
+
+    server: MariaDb
+    database: str
+    targets: list[MySqlTarget] = field(default_factory=list)
+
+    def run(self, *statements: str) -> list[tuple[Any, ...]]:
+        """Run statements in a strict session in UTC; the rows of the last."""
+        strict = "SET time_zone = '+00:00', sql_mode = 'STRICT_ALL_TABLES'"
+        return self.server.execute(strict, *statements, database=self.database)
+
+    def target(
+        self,
+        stream: str = "stream_1",
+        policy: str = "fail_if_exists",
+        mode: str = "fail_if_not_empty",
+        **db: Any,
+    ) -> MySqlTarget:
+        """A target for a stream; `db` goes into target.spec.db."""
+        server = self.server
+        flat = {"host": server.host, "port": server.port, "username": server.user, "password": server.password}
+        request = TargetRequest(
+            connection=Connection.model_validate({"name": "there", "type": "mariadb", **flat}),
+            spec=TargetSpec.model_validate({"db": {"database": self.database, **db}}),
+            stream_id=stream,
+            schema_policy=SchemaPolicy(policy),
+            write_mode=WriteMode(mode),
+        )
+        opened = open_target(request)
+        self.targets.append(opened)
+        return opened
+
+
+@pytest.fixture
+def place(mariadb: MariaDb) -> Iterator[Place]:
+    """A database of the test's own; no journal is left behind."""
+    here = Place(mariadb, mariadb.new_database())
+    yield here
+    for target in here.targets:
+        target.close()
+    name = here.database.replace("`", "``")
+    mariadb.execute(f"DROP DATABASE IF EXISTS `{name}`", "DROP DATABASE IF EXISTS _rowferry")
+
+
+def prepared(target: MySqlTarget, *tables: Table, dialect: str = "postgres") -> TargetPlan:
+    """Plan and prepare."""
+    plan = target.plan(tables, dialect, prepared=False)
+    target.prepare(plan, {str(planned.target.name): "mark" for planned in plan.tables})
+    return plan
+
+
+def write(target: MySqlTarget, planned: PlannedTable, rows: Sequence[Sequence[Any]], number: int = 0) -> Committed:
+    """One chunk of these rows."""
+    return target.write(planned, Chunk(planned.source.name, number), iter([batch(planned.source, rows)]))
+
+
+def load(
+    target: MySqlTarget, *tables: tuple[Table, Sequence[Sequence[Any]]], dialect: str = "postgres"
+) -> list[Finding]:
+    """The whole way, each table in one chunk; everything that was found."""
+    plan = prepared(target, *(source for source, _ in tables), dialect=dialect)
+    findings = list(plan.findings)
+    for planned, (_, rows) in zip(plan.tables, tables, strict=True):
+        target.begin(planned, [Chunk(planned.source.name, 0)])
+        write(target, planned, rows)
+        findings += target.finish_table(planned)
+    return findings + target.finish(plan.tables)
