@@ -7,11 +7,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pyarrow as pa
+import pymysql
 import pytest
 
 from rowferry.config.connection import Connection
 from rowferry.config.stream import SchemaPolicy, TargetSpec, WriteMode
 from rowferry.connectors.base import PlannedTable, TargetPlan, TargetRequest
+from rowferry.connectors.mysql.sessions import Session
 from rowferry.connectors.mysql.target import MySqlTarget, open_target
 from rowferry.model import types as t
 from rowferry.model.chunks import Chunk, Committed
@@ -53,6 +55,7 @@ class Place:
     server: MariaDb
     database: str
     targets: list[MySqlTarget] = field(default_factory=list)
+    by_insert: bool = False
 
     def run(self, *statements: str) -> list[tuple[Any, ...]]:
         """Run statements in a strict session in UTC; the rows of the last."""
@@ -77,8 +80,21 @@ class Place:
             write_mode=WriteMode(mode),
         )
         opened = open_target(request)
+        if self.by_insert:
+            opened._pool._open = lambda: _inserting(opened)
         self.targets.append(opened)
         return opened
+
+    def connect(self) -> pymysql.connections.Connection[Any]:
+        """A session of one's own."""
+        return self.server.connect(self.database)
+
+
+def _inserting(target: MySqlTarget) -> Session:
+    """A session as on a server that allows no LOAD DATA LOCAL."""
+    session = Session(target._access)
+    session.local_infile = False
+    return session
 
 
 @pytest.fixture
@@ -90,6 +106,13 @@ def place(mariadb: MariaDb) -> Iterator[Place]:
         target.close()
     name = here.database.replace("`", "``")
     mariadb.execute(f"DROP DATABASE IF EXISTS `{name}`", "DROP DATABASE IF EXISTS _rowferry")
+
+
+@pytest.fixture(params=["load", "insert"])
+def each_way(place: Place, request: pytest.FixtureRequest) -> Place:
+    """The same, once with targets that write by LOAD DATA LOCAL, once by INSERT."""
+    place.by_insert = request.param == "insert"
+    return place
 
 
 def prepared(target: MySqlTarget, *tables: Table, dialect: str = "postgres") -> TargetPlan:
