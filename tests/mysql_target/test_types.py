@@ -135,6 +135,7 @@ def test_values_that_are_spelled_otherwise(place: Place, target: MySqlTarget) ->
 
 def test_our_own_source_reads_what_the_target_wrote(place: Place, target: MySqlTarget) -> None:
     """Type by type, the record batch that comes out is the one that went in."""
+    kinds: list[tuple[t.NeutralType, list[Any]]]
     kinds = [(kind, values) for kind, _, values in MATRIX if not isinstance(kind, t.Boolean | t.Time)]
     kinds += [(kind, list(values)) for kind, _, values in SPELLED]
     cells = [column(f"c{at}", kind) for at, (kind, _) in enumerate(kinds)]

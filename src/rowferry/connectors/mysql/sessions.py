@@ -96,8 +96,12 @@ class Session:
         self.local_infile = str(infile) in ("1", "ON")
         self.variant = variant_of(self.wire)
 
-    def execute(self, statement: str | bytes) -> int:
-        """Run one statement; the number of rows it changed. A warning is as good as an error."""
+    def execute(self, statement: str) -> int:
+        """Run one statement; the number of rows it changed."""
+        return int(self.wire.query(statement))
+
+    def store(self, statement: str | bytes) -> int:
+        """Run one statement that stores values; the number of rows it changed. A warning is as good as an error."""
         changed = int(self.wire.query(statement))
         self._refuse_warnings()
         return changed
@@ -106,7 +110,7 @@ class Session:
         """Run one LOAD DATA LOCAL with these pieces as its file; the number of rows it put in."""
         self.wire.feed = pieces
         try:
-            return self.execute(statement)
+            return self.store(statement)
         finally:
             self.wire.feed = ()
 
@@ -147,8 +151,8 @@ class Session:
             raise pymysql.DataError(*(known or grave or [(CR.CR_UNKNOWN_ERROR, "")])[0])
 
 
-ADVICE = frozenset({1007, 1008, 1050, 1051, 1287, 1681, 3090, 3719, 3778})
-"""Warnings about words that will go one day, or that something was there already, or not there any more."""
+ADVICE = frozenset({1287, 1681, 3090, 3719, 3778})
+"""Warnings about words that will go one day."""
 
 _VAGUE = frozenset({4037, 4038})
 """Notes that come before the warning that counts."""

@@ -181,7 +181,7 @@ def _put(session: Session, order: Order, table: str, feed: Feed, replace: bool =
     else:
         word = "REPLACE" if replace else "INSERT"
         begin = f"{word} INTO {table} ({quoted_list(order.names)}) VALUES ".encode()
-        arrived = sum(session.execute(text) for text, _ in feed.statements(begin, session.largest))
+        arrived = sum(session.store(text) for text, _ in feed.statements(begin, session.largest))
     if arrived != feed.rows and not replace:
         raise WriteFailed(f"{order.table.target.name} took {arrived} of {feed.rows} rows.")
 
@@ -221,7 +221,7 @@ def _upsert(session: Session, order: Order, feed: Feed) -> None:
     """Rows under a key that is there are updated, the others come in; a clash with another unique key is an error."""
     _put(session, order, _stage(order), feed, replace=True)
     for statement in upsert(order):
-        session.execute(statement)
+        session.store(statement)
 
 
 def upsert(order: Order) -> list[str]:
