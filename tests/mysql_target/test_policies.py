@@ -17,7 +17,6 @@ from rowferry.errors import (
     InvalidInput,
     Refused,
     TargetExists,
-    TargetNotEmpty,
     WriteFailed,
 )
 from rowferry.model import types as t
@@ -148,12 +147,6 @@ def test_create_missing_only_keeps_what_is_there(place: Place) -> None:
     assert "`mine`" in place.run("SHOW CREATE TABLE item")[0][1]
 
 
-def test_drop_and_recreate_drops_what_is_there(place: Place) -> None:
-    place.run("CREATE TABLE item (other text)", "INSERT INTO item VALUES ('x')")
-    load(place.target(policy="drop_and_recreate"), (simple(), [[1, "a"]]))
-    assert place.run("SELECT * FROM item") == [(1, "a")]
-
-
 def test_drop_and_recreate_refuses_to_leave_references_behind(place: Place) -> None:
     place.run(ITEM, "CREATE TABLE other (item bigint REFERENCES item (id))")
     target = place.target(policy="drop_and_recreate")
@@ -176,26 +169,10 @@ def test_a_table_without_transactions_is_refused(place: Place) -> None:
         place.target(policy="create_missing_only").plan([simple()], "postgres", prepared=False)
 
 
-def test_fail_if_not_empty_names_every_table_with_rows(place: Place) -> None:
-    place.run(ITEM, ITEM.replace("item", "full_one"), "INSERT INTO full_one (id) VALUES (7)")
-    target = place.target(policy="create_missing_only")
-    with pytest.raises(TargetNotEmpty, match=r"^On the target db_.*\.full_one hold") as refused:
-        target.plan([simple(), simple("full_one")], "postgres", prepared=False)
-    assert "7" not in refused.value.message
-
-
 def test_skip_data_does_not_care_for_rows(place: Place) -> None:
     place.run(ITEM, "INSERT INTO item (id) VALUES (7)")
     prepared(place.target(policy="create_missing_only", skipData=True), simple())
     assert place.run("SELECT id FROM item") == [(7,)]
-
-
-def test_append_and_truncate(place: Place) -> None:
-    place.run(ITEM, "INSERT INTO item (id) VALUES (7)")
-    load(place.target("s1", "create_missing_only", "append"), (simple(), [[1, "a"]]))
-    assert place.run("SELECT id FROM item ORDER BY id") == [(1,), (7,)]
-    load(place.target("s2", "create_missing_only", "truncate_and_load"), (simple(), [[2, "a"]]))
-    assert place.run("SELECT id FROM item ORDER BY id") == [(2,)]
 
 
 def test_truncate_refuses_when_strangers_refer_to_the_table(place: Place) -> None:

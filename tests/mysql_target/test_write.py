@@ -12,10 +12,9 @@ import pyarrow as pa
 import pytest
 
 from rowferry.connectors.base import PlannedTable
-from rowferry.connectors.mysql.target import MySqlTarget
-from rowferry.errors import Cancelled, Conflict, ConnectionLost, MissingTable, RowferryError, TargetExists, WriteFailed
+from rowferry.errors import ConnectionLost, MissingTable, RowferryError, TargetExists, WriteFailed
 from rowferry.model import types as t
-from rowferry.model.chunks import Chunk, Committed
+from rowferry.model.chunks import Chunk
 from rowferry.model.tables import Column, Table, TableName
 from tests.mysql_target.conftest import Place, batch, column, load, prepared, simple, table, write
 from tests.servers import wait_until
@@ -28,76 +27,6 @@ BLOCKING = (
 
 def chunk_of(planned: PlannedTable, number: int = 0) -> Chunk:
     return Chunk(planned.source.name, number)
-
-
-def test_a_chunk_is_written_once(each_way: Place) -> None:
-    target = each_way.target()
-    [planned] = prepared(target, simple()).tables
-    first = write(target, planned, [[1, "a"], [2, "b"]])
-    assert (first.table, first.number, first.rows) == (f"{each_way.database}.item", 0, 2)
-    assert first.size > 0
-
-    def untouched() -> Iterator[pa.RecordBatch]:
-        raise AssertionError("a chunk that is done is not read")
-        yield
-
-    assert target.write(planned, chunk_of(planned), untouched()) == first
-    assert each_way.target().write(planned, chunk_of(planned), untouched()) == first
-    assert each_way.run("SELECT count(*) FROM item") == [(2,)]
-
-
-def test_an_exception_of_the_source_passes_unchanged_and_leaves_nothing(each_way: Place) -> None:
-    target = each_way.target()
-    [planned] = prepared(target, simple()).tables
-    broken = RowferryError("the source broke")
-
-    def batches() -> Iterator[pa.RecordBatch]:
-        yield batch(planned.source, [[1, "a"]])
-        raise broken
-
-    for _ in range(2):
-        with pytest.raises(RowferryError) as caught:
-            target.write(planned, chunk_of(planned), batches())
-        assert caught.value is broken
-        assert each_way.run("SELECT count(*) FROM item") == [(0,)]
-    journal = target.journal()
-    assert journal is not None
-    assert list(journal.committed) == []
-    assert write(target, planned, [[1, "a"]]).rows == 1
-
-
-def test_batches_are_consumed_one_at_a_time(each_way: Place) -> None:
-    target = each_way.target()
-    [planned] = prepared(target, simple()).tables
-    assert target.write(planned, chunk_of(planned, 0), iter([])).rows == 0
-    parts = [batch(planned.source, [[at, "x"]]) for at in range(20)]
-    sliced = [part.slice(0, 0) for part in parts[:2]] + parts
-    assert target.write(planned, chunk_of(planned, 1), iter(sliced)).rows == 20
-    whole = batch(planned.source, [[at, f"n{at}"] for at in range(100, 200)])
-    assert target.write(planned, chunk_of(planned, 2), iter([whole.slice(10, 5)])).rows == 5
-    assert each_way.run("SELECT id, name FROM item WHERE id >= 100 ORDER BY id LIMIT 1") == [(110, "n110")]
-
-
-def test_two_writers_of_one_chunk(each_way: Place) -> None:
-    """The second waits for the first, then finds the chunk done."""
-    first, second = each_way.target(), each_way.target()
-    [planned] = prepared(first, simple()).tables
-    inside, go_on = threading.Event(), threading.Event()
-
-    def slow() -> Iterator[pa.RecordBatch]:
-        inside.set()
-        assert go_on.wait(30)
-        yield batch(planned.source, [[1, "first"]])
-
-    with ThreadPoolExecutor(2) as threads:
-        one = threads.submit(first.write, planned, chunk_of(planned), slow())
-        assert inside.wait(30)
-        two = threads.submit(second.write, planned, chunk_of(planned), iter([batch(planned.source, [[1, "two"]])]))
-        wait_until(lambda: each_way.run(WAITING))
-        assert not two.done()
-        go_on.set()
-        assert one.result(30) == two.result(30)
-    assert each_way.run("SELECT name FROM item") == [("first",)]
 
 
 def test_the_waiting_writer_takes_over_when_the_first_dies(each_way: Place) -> None:
@@ -125,84 +54,7 @@ def test_the_waiting_writer_takes_over_when_the_first_dies(each_way: Place) -> N
     assert write(zombie, planned, [[2, "next"]], number=1).rows == 1
 
 
-def test_a_writer_of_a_forgotten_stream_writes_nothing(place: Place) -> None:
-    zombie, other = place.target("s1"), place.target("s2", "create_missing_only")
-    [planned] = prepared(zombie, simple()).tables
-    prepared(other, simple("other"))
-    place.target("s1").forget()
-    with pytest.raises(WriteFailed):
-        write(zombie, planned, [[1, "late"]])
-    assert place.run("SELECT count(*) FROM item") == [(0,)]
-    other.forget()
-    with pytest.raises(RowferryError):
-        write(zombie, planned, [[1, "late"]])
-
-
-def test_many_threads_share_the_target(place: Place) -> None:
-    target = place.target()
-    planned = prepared(target, simple("a"), simple("b")).tables
-    with ThreadPoolExecutor(4) as threads:
-        jobs = [threads.submit(write, target, planned[0], [[n, "x"]], n) for n in range(20)]
-        jobs += [threads.submit(write, target, planned[1], [[n, "x"]], n) for n in range(20)]
-        assert sum(job.result(60).rows for job in jobs) == 40
-    assert place.run("SELECT (SELECT count(*) FROM a), (SELECT count(*) FROM b)") == [(20, 20)]
-
-
-def test_the_journal_is_there_for_the_next_process(place: Place) -> None:
-    source = simple()
-    target = place.target()
-    assert target.journal() is None
-    [planned] = prepared(target, source).tables
-    chunks = [Chunk(source.name, 0, None, (2**63, "k'")), Chunk(source.name, 1, (2**63, "k'"), None)]
-    target.begin(planned, chunks)
-    done = write(target, planned, [[1, "a"]], number=1)
-    target.close()
-    again = place.target()
-    journal = again.journal()
-    assert journal is not None
-    assert dict(journal.fingerprints) == {f"{place.database}.item": "mark"}
-    assert {name: list(entries) for name, entries in journal.chunks.items()} == {f"{place.database}.item": chunks}
-    assert list(journal.committed) == [done] == [Committed(f"{place.database}.item", 1, 1, done.size)]
-    plan = again.plan([source], "postgres", prepared=True)
-    assert plan.tables[0].target == planned.target
-    assert not plan.tables[0].existing
-    again.begin(planned, chunks)
-    with pytest.raises(Conflict):
-        again.begin(planned, chunks[:1])
-
-
-def test_preparing_twice_destroys_nothing(place: Place) -> None:
-    place.run("CREATE TABLE item (x int)")
-    target = place.target(policy="drop_and_recreate")
-    plan = target.plan([simple()], "postgres", prepared=False)
-    target.prepare(plan, {})
-    write(target, plan.tables[0], [[1, "a"]])
-    place.target(policy="drop_and_recreate").prepare(plan, {})
-    assert place.run("SELECT * FROM item") == [(1, "a")]
-
-
-def test_a_table_kept_is_still_kept_after_a_crash(place: Place) -> None:
-    place.run("CREATE TABLE item (id int, name text)")
-    target = place.target(policy="create_missing_only")
-    prepared(target, simple(), simple("new"))
-    plan = place.target(policy="create_missing_only").plan([simple(), simple("new")], "postgres", prepared=True)
-    assert [planned.existing for planned in plan.tables] == [True, False]
-
-
 JOURNAL = "SELECT COUNT(*) FROM information_schema.SCHEMATA WHERE SCHEMA_NAME = '_rowferry'"
-
-
-def test_forget_removes_the_journal_with_the_last_stream(place: Place) -> None:
-    one, two = place.target("s1"), place.target("s2")
-    prepared(one, simple("a"))
-    prepared(two, simple("b"))
-    one.forget()
-    one.forget()
-    assert place.run(JOURNAL) == [(1,)]
-    assert two.journal() is not None
-    two.forget()
-    assert place.run(JOURNAL) == [(0,)]
-    assert two.journal() is None
 
 
 def test_streams_that_come_and_go_at_once(place: Place) -> None:
@@ -354,30 +206,6 @@ def test_a_dropped_table_is_named(each_way: Place) -> None:
     each_way.run("DROP TABLE item")
     with pytest.raises(MissingTable, match=r"chunk 0 of db_.*item"):
         write(target, planned, [[1, "a"]])
-
-
-def test_closing_ends_a_write(each_way: Place) -> None:
-    target: MySqlTarget = each_way.target()
-    [planned] = prepared(target, simple()).tables
-    inside = threading.Event()
-
-    def endless() -> Iterator[pa.RecordBatch]:
-        number = 0
-        while True:
-            number += 1
-            yield batch(planned.source, [[number, "x"]])
-            inside.set()
-
-    with ThreadPoolExecutor(1) as threads:
-        writing = threads.submit(target.write, planned, chunk_of(planned), endless())
-        assert inside.wait(30)
-        target.close()
-        target.close()
-        with pytest.raises(Cancelled):
-            writing.result(30)
-    assert each_way.run("SELECT count(*) FROM item") == [(0,)]
-    with pytest.raises(Cancelled):
-        write(target, planned, [[1, "x"]], number=1)
 
 
 def test_names_survive(place: Place) -> None:

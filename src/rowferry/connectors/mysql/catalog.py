@@ -142,8 +142,9 @@ _REFERENCES = """SELECT k.TABLE_NAME, k.CONSTRAINT_NAME, k.COLUMN_NAME, k.REFERE
  k.REFERENCED_TABLE_NAME, k.REFERENCED_COLUMN_NAME, r.UPDATE_RULE, r.DELETE_RULE
  FROM information_schema.KEY_COLUMN_USAGE k JOIN information_schema.REFERENTIAL_CONSTRAINTS r
  ON r.CONSTRAINT_SCHEMA = k.CONSTRAINT_SCHEMA AND r.CONSTRAINT_NAME = k.CONSTRAINT_NAME AND r.TABLE_NAME = k.TABLE_NAME
- WHERE k.TABLE_SCHEMA = %s AND {names} AND k.REFERENCED_TABLE_NAME IS NOT NULL
+ WHERE k.TABLE_SCHEMA = %s AND r.CONSTRAINT_SCHEMA = %s AND {names} AND k.REFERENCED_TABLE_NAME IS NOT NULL
  ORDER BY k.TABLE_NAME, k.CONSTRAINT_NAME, k.ORDINAL_POSITION"""
+"""Both tables are asked for one database, or MariaDB would open every table of every database."""
 _CHECKS_MARIADB = """SELECT TABLE_NAME, CONSTRAINT_NAME, CHECK_CLAUSE FROM information_schema.CHECK_CONSTRAINTS
  WHERE CONSTRAINT_SCHEMA = %s AND {names} ORDER BY TABLE_NAME, CONSTRAINT_NAME"""
 _CHECKS_MYSQL = """SELECT t.TABLE_NAME, c.CONSTRAINT_NAME, c.CHECK_CLAUSE FROM information_schema.CHECK_CONSTRAINTS c
@@ -163,7 +164,7 @@ def _rows(session: Session, database: str, names: Sequence[str] | None, query: s
         return []
     owner = re.search(r"(\w\.)?TABLE_NAME", query)
     condition = "1 = 1" if names is None else f"{owner[0] if owner else 'TABLE_NAME'} IN %s"
-    arguments: list[Any] = [database] if names is None else [database, names]
+    arguments: list[Any] = [database] * query.count("%s") + ([] if names is None else [names])
     with session.cursor() as cursor:
         cursor.execute(query.format(names=condition), arguments)
         labels = [str(item[0]).upper() for item in cursor.description]

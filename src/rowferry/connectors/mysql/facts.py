@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from pymysql.connections import Connection as Session
 
@@ -11,6 +11,7 @@ from rowferry.connectors.mysql.catalog import described
 from rowferry.connectors.mysql.connect import Variant, variant_of
 from rowferry.connectors.mysql.names import literal, place
 from rowferry.connectors.mysql.sessions import rows
+from rowferry.connectors.mysql.sql import SYSTEM_DATABASES
 from rowferry.model.tables import Column, Table, TableName
 
 PLAIN_KINDS = frozenset({"BASE TABLE", "SYSTEM VERSIONED"})
@@ -39,7 +40,6 @@ class Facts:
     variant: Variant
     database: bool = True
     folds: bool = False
-    local_infile: bool = False
     relations: Mapping[str, Relation] = field(default_factory=dict)
     tables: Mapping[str, Table] = field(default_factory=dict)
     referring: Mapping[str, Sequence[str]] = field(default_factory=dict)
@@ -49,16 +49,10 @@ class Facts:
     def without(self, names: Iterable[str]) -> Facts:
         """The same as if these tables were not there."""
         gone = set(names)
-        return Facts(
-            variant=self.variant,
-            database=self.database,
-            folds=self.folds,
-            local_infile=self.local_infile,
+        return replace(
+            self,
             relations={name: relation for name, relation in self.relations.items() if name not in gone},
             tables={name: table for name, table in self.tables.items() if name not in gone},
-            referring=self.referring,
-            constraints=self.constraints,
-            collations=self.collations,
         )
 
 
@@ -70,12 +64,13 @@ WHERE t.TABLE_SCHEMA = {database}
 
 _REFERRING = """
 SELECT REFERENCED_TABLE_NAME, TABLE_SCHEMA, TABLE_NAME FROM information_schema.KEY_COLUMN_USAGE
-WHERE REFERENCED_TABLE_SCHEMA = {database} AND REFERENCED_TABLE_NAME IN ({names})
+WHERE TABLE_SCHEMA = {other} AND REFERENCED_TABLE_SCHEMA = {database} AND REFERENCED_TABLE_NAME IN ({names})
 """
+"""Asked for each database by itself: MariaDB finds its tables only so, and would open the system's views as well."""
 
 _CONSTRAINTS = """
 SELECT CONSTRAINT_NAME FROM information_schema.TABLE_CONSTRAINTS
-WHERE CONSTRAINT_SCHEMA = {database} AND CONSTRAINT_TYPE IN ('FOREIGN KEY', 'CHECK') AND TABLE_NAME NOT IN ({names})
+WHERE TABLE_SCHEMA = {database} AND CONSTRAINT_TYPE IN ('FOREIGN KEY', 'CHECK') AND TABLE_NAME NOT IN ({names})
 """
 
 _COLLATIONS = "SELECT * FROM information_schema.COLLATION_CHARACTER_SET_APPLICABILITY"
@@ -83,19 +78,21 @@ _COLLATIONS = "SELECT * FROM information_schema.COLLATION_CHARACTER_SET_APPLICAB
 
 def server_facts(session: Session) -> Facts:
     """What is true of the server, whatever databases it has."""
-    ((case, infile),) = rows(session, "SELECT @@lower_case_table_names, @@local_infile")
+    ((case,),) = rows(session, "SELECT @@lower_case_table_names")
     found = rows(session, _COLLATIONS)
     return Facts(
         variant_of(session),
         database=False,
         folds=int(str(case)) == 1,
-        local_infile=str(infile) in ("1", "ON"),
         collations=frozenset(str(word) for row in found for word in row if word is not None),
     )
 
 
 def read_facts(session: Session, database: str, names: Iterable[str]) -> Facts:
-    """The server, the database's names, and more about those of its tables that are called one of `names`."""
+    """The server, the database's names, and more about those of its tables that are called one of `names`.
+
+    Who refers to them is not looked up (`with_references`).
+    """
     server = server_facts(session)
     wanted = sorted(set(names))
     if not has_database(session, database):
@@ -106,16 +103,30 @@ def read_facts(session: Session, database: str, names: Iterable[str]) -> Facts:
         return rows(session, query.format(database=literal(database), names=listed))
 
     relations = {str(r[0]): Relation(str(r[0]), str(r[1]), bool(r[2]), str(r[3])) for r in ask(_RELATIONS)}
-    return Facts(
-        variant=server.variant,
-        folds=server.folds,
-        local_infile=server.local_infile,
+    return replace(
+        server,
+        database=True,
         relations=relations,
         tables={table.name.name: table for table in described(session, database, wanted)} if wanted else {},
-        referring=_referring(database, wanted, ask(_REFERRING)),
         constraints=frozenset(str(row[0]) for row in ask(_CONSTRAINTS)),
-        collations=server.collations,
     )
+
+
+def with_references(session: Session, facts: Facts, database: str, names: Iterable[str]) -> Facts:
+    """The same, with the tables of all databases that refer to those of `names` that are there."""
+    wanted = set(names)
+    there = sorted(wanted & facts.relations.keys())
+    if not there:
+        return facts
+    listed = ", ".join(literal(name) for name in there)
+    strangers: dict[str, list[str]] = {}
+    for (other,) in rows(session, "SELECT SCHEMA_NAME FROM information_schema.SCHEMATA"):
+        if str(other).lower() not in SYSTEM_DATABASES:
+            query = _REFERRING.format(other=literal(str(other)), database=literal(database), names=listed)
+            for referenced, schema, table in rows(session, query):
+                if schema != database or table not in wanted:
+                    strangers.setdefault(str(referenced), []).append(f"{schema}.{table}")
+    return replace(facts, referring=strangers)
 
 
 def has_database(session: Session, database: str) -> bool:
@@ -149,11 +160,3 @@ def unique_keys(table: Table) -> list[tuple[str, ...]]:
 def filled(column: Column) -> bool:
     """Whether the server gives the column a value when nobody writes one."""
     return column.identity or column.default is not None or column.generated is not None
-
-
-def _referring(database: str, wanted: Sequence[str], found: Iterable[tuple[object, ...]]) -> dict[str, list[str]]:
-    strangers: dict[str, list[str]] = {}
-    for referenced, schema, table in found:
-        if str(schema) != database or str(table) not in wanted:
-            strangers.setdefault(str(referenced), []).append(f"{schema}.{table}")
-    return strangers

@@ -44,7 +44,10 @@ def check_schema_policy(situation: Situation) -> None:
     policy = request.schema_policy
     creates = request.structure.tables
     if creates and policy is SchemaPolicy.FAIL_IF_EXISTS and there:
-        raise TargetExists(f"The target has {_listed(situation, there)} already, and schemaPolicy is fail_if_exists.")
+        raise TargetExists(
+            f"The target has {_listed(situation, there)} already, and schemaPolicy is fail_if_exists: "
+            "choose another schemaPolicy, or drop them."
+        )
     missing = [name for name in situation.tables if name not in there]
     if missing and (not creates or policy is SchemaPolicy.VALIDATE_EXISTING):
         why = "schemaPolicy is validate_existing" if creates else "structureOptions.tables is false"
@@ -96,7 +99,10 @@ def check_write_mode(situation: Situation, full: Sequence[str], keyless: Iterabl
     mode = situation.request.write_mode
     if mode is WriteMode.FAIL_IF_NOT_EMPTY and full:
         listed = _listed(situation, full)
-        raise TargetNotEmpty(f"On the target {listed} hold rows already, and writeMode is fail_if_not_empty.")
+        raise TargetNotEmpty(
+            f"On the target {listed} hold rows already, and writeMode is fail_if_not_empty: "
+            "choose another writeMode, or empty them."
+        )
     without = list(keyless)
     if mode is WriteMode.UPSERT and without:
         raise Refused(

@@ -63,18 +63,15 @@ def _arrange(session: Session, request: TargetRequest, database: str, tables: Se
     dropping = request.schema_policy is SchemaPolicy.DROP_AND_RECREATE
     dropped = [one.name for one in new if one.name.name in facts.relations and (dropping or one.name.name in leavings)]
     session.execute("SET foreign_key_checks = 0")  # the plan has refused to leave references of others behind
-    try:
-        if dropped:
-            session.execute(ddl.drop_tables(dropped))
-        for table in new:
-            _create(session, table, request)
-        if request.write_mode is WriteMode.TRUNCATE_AND_LOAD and not request.skip_data:
-            for kept in tables:
-                if kept.existing:
-                    session.execute(ddl.truncate(kept.target.name))
-    finally:
-        if not session.broken:
-            session.execute("SET foreign_key_checks = 1")
+    if dropped:
+        session.execute(ddl.drop_tables(dropped))
+    for table in new:
+        _create(session, table, request)
+    if request.write_mode is WriteMode.TRUNCATE_AND_LOAD and not request.skip_data:
+        for kept in tables:
+            if kept.existing:
+                session.execute(ddl.truncate(kept.target.name))
+    session.execute("SET foreign_key_checks = 1")
 
 
 def _create(session: Session, table: Table, request: TargetRequest) -> None:

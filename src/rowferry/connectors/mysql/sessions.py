@@ -57,19 +57,19 @@ class Wire(Connection):
 
     def send_feed(self) -> None:
         """Send all pieces, then the end. What the feed raises passes, once the server knows that it is over."""
-        feed, self.feed = self.feed, ()
+        feed, self.feed = iter(self.feed), ()
         wire: Any = self
-        try:
-            for piece in feed:
-                wire.write_packet(piece)
-        except (pymysql.Error, OSError):
-            raise
-        except BaseException:
-            with suppress(pymysql.Error, OSError):
-                wire.write_packet(b"")
-                wire._read_packet()
-            raise
-        wire.write_packet(b"")
+        while True:
+            try:
+                piece = next(feed, None)
+            except BaseException:
+                with suppress(pymysql.Error, OSError):
+                    wire.write_packet(b"")
+                    wire._read_packet()
+                raise
+            wire.write_packet(piece or b"")
+            if not piece:
+                return
 
     def _read_query_result(self, unbuffered: bool = False) -> int:
         self._result = None

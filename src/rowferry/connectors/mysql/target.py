@@ -6,20 +6,20 @@ All sessions are kept for the stream, one for each thread at work.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING
 
-from rowferry.config.stream import WriteMode
+from rowferry.config.stream import SchemaPolicy, WriteMode
 from rowferry.connectors import base
 from rowferry.connectors.base import PlannedTable, TargetPlan, TargetRequest
 from rowferry.connectors.mysql import ddl, finish, journal
 from rowferry.connectors.mysql import prepare as structure
 from rowferry.connectors.mysql.connect import Access
-from rowferry.connectors.mysql.facts import has_database, read_facts, server_facts
+from rowferry.connectors.mysql.facts import has_database, read_facts, server_facts, with_references
 from rowferry.connectors.mysql.plan import Question, make_plan, target_names
 from rowferry.connectors.mysql.refusals import DriverErrors, translated
-from rowferry.connectors.mysql.server import SYSTEM_DATABASES
 from rowferry.connectors.mysql.sessions import Pool, Session
+from rowferry.connectors.mysql.sql import SYSTEM_DATABASES
 from rowferry.errors import InvalidInput
 from rowferry.model.chunks import Chunk, Committed
 from rowferry.model.findings import Finding
@@ -68,7 +68,15 @@ class MySqlTarget:
                 created = {n for n, place in places.items() if place not in known or known[place].created}
             else:
                 facts = facts.without(structure.own_leavings(session, facts, self._database, stream))
+                if self._goes_or_is_emptied:
+                    facts = with_references(session.wire, facts, self._database, names)
             return make_plan(Question(self._request, self._database, dialect, created), tables, facts, session.wire)
+
+    @property
+    def _goes_or_is_emptied(self) -> bool:
+        """Whether tables that are there may be dropped, or lose their rows."""
+        drops = self._request.schema_policy is SchemaPolicy.DROP_AND_RECREATE
+        return drops or self._request.write_mode is WriteMode.TRUNCATE_AND_LOAD
 
     def prepare(self, plan: TargetPlan, fingerprints: Mapping[str, str]) -> None:
         """Make the structure, once for a stream whatever happens in between."""
@@ -107,7 +115,7 @@ class MySqlTarget:
     def forget(self) -> None:
         """Remove the journal, and what a stream that ended early left: its mark, and tables never prepared."""
         stream = self._request.stream_id
-        with self._session("removing the target's journal") as session:
+        with closing(Session(self._access)) as session, _translating("removing the target's journal"):
             known = journal.records(session, stream)
             if has_database(session.wire, self._database):
                 facts = read_facts(session.wire, self._database, ())
@@ -127,12 +135,15 @@ class MySqlTarget:
     @contextmanager
     def _session(self, doing: str) -> Iterator[Session]:
         """A kept session; one that an error came out of is not used again."""
-        with self._pool.lease() as session:
-            try:
-                yield session
-            except DriverErrors as error:
-                session.broken = True
-                raise translated(error, doing) from error
-            except BaseException:
-                session.broken = True
-                raise
+        with self._pool.lease() as session, _translating(doing):
+            session.broken = True
+            yield session
+            session.broken = False
+
+
+@contextmanager
+def _translating(doing: str) -> Iterator[None]:
+    try:
+        yield
+    except DriverErrors as error:
+        raise translated(error, doing) from error

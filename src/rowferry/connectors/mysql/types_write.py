@@ -9,6 +9,7 @@ from typing import Any
 
 from rowferry.connectors.mysql.connect import Variant
 from rowferry.connectors.mysql.names import literal
+from rowferry.connectors.mysql.types import neutral_type
 from rowferry.model import types as t
 from rowferry.model.tables import Column, NativeType
 from rowferry.typemap.rules import WriteRule, first_write
@@ -179,7 +180,7 @@ _NATIVE_ONLY = {"uuid": (10, 7), "inet4": (10, 10), "inet6": (10, 5)}
 def own_type(column: Column, variant: Variant) -> NativeType | None:
     """The declaration of a source of the same engine, kept as it is; None where this server has no such type."""
     native = column.native
-    if isinstance(column.type, t.Unknown) or not _is_known(column, variant):
+    if neutral_type(native) != column.type or isinstance(column.type, t.Unknown) or not _is_known(column, variant):
         return None
     if native.name == "json":
         return NativeType(name="json", declared="json")

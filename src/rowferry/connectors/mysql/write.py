@@ -96,12 +96,16 @@ class Feed:
             if rows:
                 yield begin + b",".join(rows), len(rows)
 
+    def check(self) -> None:
+        """Cancelled once the target is closed."""
+        if self._stopped():
+            raise Cancelled("The target is closed.")
+
     def _counted(self) -> Iterator[pa.RecordBatch]:
         while True:
             try:
                 batch = next(self._batches, None)
-                if self._stopped():
-                    raise Cancelled("The target is closed.")
+                self.check()
             except BaseException as error:
                 self.failed = error
                 raise
@@ -130,9 +134,11 @@ def write_chunk(session: Session, order: Order, chunk: Chunk, feed: Feed) -> Com
         return _write(session, order, chunk, feed)
     except BaseException as error:
         _leave(session, order)
-        failed = feed.failed or error
-        if failed is not error or not isinstance(error, DriverErrors):
-            raise failed from failed.__cause__
+        if feed.failed is not None:
+            raise feed.failed from feed.failed.__cause__
+        if not isinstance(error, DriverErrors):
+            raise
+        feed.check()
         raise while_writing(error, doing, order.names) from error
 
 
