@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import pyarrow as pa
 import pymysql
 import pytest
 
@@ -15,37 +14,11 @@ from rowferry.config.stream import SchemaPolicy, TargetSpec, WriteMode
 from rowferry.connectors.base import PlannedTable, TargetPlan, TargetRequest
 from rowferry.connectors.mysql.sessions import Session
 from rowferry.connectors.mysql.target import MySqlTarget, open_target
-from rowferry.model import types as t
 from rowferry.model.chunks import Chunk, Committed
 from rowferry.model.findings import Finding
-from rowferry.model.tables import Column, NativeType, Table, TableName
-from rowferry.typemap.arrow import arrow_schema
+from rowferry.model.tables import Table
 from tests.servers import MariaDb
-
-
-def column(name: str, neutral: t.NeutralType, nullable: bool = True, **more: Any) -> Column:
-    """A column of a source; its native type is only ever shown."""
-    return Column(name, neutral, NativeType("native", "native(7)"), nullable, **more)
-
-
-def table(name: str, *columns: Column, schema: str = "shop", **more: Any) -> Table:
-    """A source's table."""
-    return Table(TableName(schema, name), columns, **more)
-
-
-def simple(name: str = "item", **more: Any) -> Table:
-    """A number that is the key, and a text."""
-    columns = (column("id", t.Integer(32), nullable=False), column("name", t.Text(20)))
-    return table(name, *columns, primary_key=("id",), **more)
-
-
-def batch(source: Table, rows: Sequence[Sequence[Any]]) -> pa.RecordBatch:
-    """Rows in the form in which they cross."""
-    schema = arrow_schema(source.columns)
-    columns: list[Sequence[Any]] = list(zip(*rows, strict=True)) if rows else [[] for _ in schema]
-    return pa.RecordBatch.from_arrays(
-        [pa.array(list(values), form.type) for values, form in zip(columns, schema, strict=True)], schema=schema
-    )
+from tests.tables import batch
 
 
 @dataclass
@@ -124,7 +97,7 @@ def prepared(target: MySqlTarget, *tables: Table, dialect: str = "postgres") -> 
 
 def write(target: MySqlTarget, planned: PlannedTable, rows: Sequence[Sequence[Any]], number: int = 0) -> Committed:
     """One chunk of these rows."""
-    return target.write(planned, Chunk(planned.source.name, number), iter([batch(planned.source, rows)]))
+    return target.write(planned, Chunk(planned.source.name, number), iter([batch(planned.source.columns, rows)]))
 
 
 def load(

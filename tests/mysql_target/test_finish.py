@@ -23,7 +23,8 @@ from rowferry.model.tables import (
     Table,
     TableName,
 )
-from tests.mysql_target.conftest import Place, column, load, prepared, simple, table, write
+from tests.mysql_target.conftest import Place, load, prepared, write
+from tests.tables import column, simple, table
 
 LITERAL, NOW, EXPRESSION = DefaultKind.LITERAL, DefaultKind.NOW, DefaultKind.EXPRESSION
 

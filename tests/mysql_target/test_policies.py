@@ -23,8 +23,9 @@ from rowferry.model import types as t
 from rowferry.model.findings import Severity
 from rowferry.model.tables import ForeignKey, Index, IndexPart, Table, TableName
 from tests.mysql.conftest import connection
-from tests.mysql_target.conftest import Place, column, load, prepared, simple, table, write
+from tests.mysql_target.conftest import Place, load, prepared, write
 from tests.servers import MariaDb
+from tests.tables import column, simple, table
 
 ITEM = "CREATE TABLE item (id bigint PRIMARY KEY, name longtext)"
 

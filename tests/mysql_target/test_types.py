@@ -25,7 +25,8 @@ from rowferry.model import types as t
 from rowferry.model.findings import Severity
 from rowferry.model.tables import Column, NativeType, Table, TableName
 from tests.mysql.conftest import connection
-from tests.mysql_target.conftest import Place, column, load, prepared, table, write
+from tests.mysql_target.conftest import Place, load, prepared, write
+from tests.tables import column, table
 
 UTC = dt.UTC
 SPAN = dt.timedelta(hours=838, minutes=59, seconds=59, microseconds=999999)

@@ -16,8 +16,9 @@ from rowferry.errors import ConnectionLost, MissingTable, RowferryError, TargetE
 from rowferry.model import types as t
 from rowferry.model.chunks import Chunk
 from rowferry.model.tables import Column, Table, TableName
-from tests.mysql_target.conftest import Place, batch, column, load, prepared, simple, table, write
+from tests.mysql_target.conftest import Place, load, prepared, write
 from tests.servers import wait_until
+from tests.tables import batch, column, simple, table
 
 WAITING = "SELECT 1 FROM information_schema.INNODB_TRX WHERE trx_state = 'LOCK WAIT'"
 BLOCKING = (
@@ -37,12 +38,14 @@ def test_the_waiting_writer_takes_over_when_the_first_dies(each_way: Place) -> N
     def slow() -> Iterator[pa.RecordBatch]:
         inside.set()
         assert go_on.wait(30)
-        yield batch(planned.source, [[1, "zombie"]])
+        yield batch(planned.source.columns, [[1, "zombie"]])
 
     with ThreadPoolExecutor(2) as threads:
         one = threads.submit(zombie.write, planned, chunk_of(planned), slow())
         assert inside.wait(30)
-        two = threads.submit(second.write, planned, chunk_of(planned), iter([batch(planned.source, [[1, "two"]])]))
+        two = threads.submit(
+            second.write, planned, chunk_of(planned), iter([batch(planned.source.columns, [[1, "two"]])])
+        )
         wait_until(lambda: each_way.run(WAITING))
         [(blocker,)] = each_way.run(f"SELECT trx_mysql_thread_id {BLOCKING}")
         each_way.run(f"KILL {blocker}")
