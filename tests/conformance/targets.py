@@ -174,6 +174,20 @@ POSTGRES = Dialect(
 )
 
 
+MARIADB = Dialect(
+    connection="mariadb",
+    spec={"database": "{name}"},
+    database="information_schema",
+    tables="SELECT CONCAT(SCHEMA_NAME, '.', TABLE_NAME) FROM information_schema.SCHEMATA s "
+    "LEFT JOIN information_schema.TABLES t ON t.TABLE_SCHEMA = s.SCHEMA_NAME "
+    "WHERE SCHEMA_NAME IN ('{name}', '_rowferry') ORDER BY 1",
+    traces="SELECT SCHEMA_NAME FROM information_schema.SCHEMATA WHERE SCHEMA_NAME = '_rowferry'",
+    waiting="SELECT 1 FROM information_schema.INNODB_TRX WHERE trx_state = 'LOCK WAIT' "
+    "UNION SELECT 1 FROM information_schema.PROCESSLIST WHERE STATE = 'Waiting for table metadata lock'",
+    drop=("DROP DATABASE IF EXISTS {name}", "DROP DATABASE IF EXISTS _rowferry", "SET GLOBAL local_infile = 1"),
+)
+
+
 class SqlPlace:
     """A schema or database of a server."""
 
@@ -209,9 +223,18 @@ class SqlPlace:
         return self._server.execute(*named, database=self._dialect.database)
 
 
+def without_local_infile(request: pytest.FixtureRequest) -> MariaDb:
+    """The server, which takes no LOAD DATA LOCAL until the place is closed."""
+    server: MariaDb = request.getfixturevalue("mariadb")
+    server.execute("SET GLOBAL local_infile = 0")
+    return server
+
+
 TARGETS: dict[str, Callable[[pytest.FixtureRequest], TargetPlace]] = {
     "memory": lambda _: MemoryPlace(),
     "postgres": lambda request: SqlPlace(request.getfixturevalue("postgres"), POSTGRES),
+    "mariadb": lambda request: SqlPlace(request.getfixturevalue("mariadb"), MARIADB),
+    "mariadb by insert": lambda request: SqlPlace(without_local_infile(request), MARIADB),
     "parquet": lambda request: FilesPlace(request.getfixturevalue("tmp_path") / "base", "parquet"),
     "csv": lambda request: FilesPlace(request.getfixturevalue("tmp_path") / "base", "csv"),
     "jsonl": lambda request: FilesPlace(request.getfixturevalue("tmp_path") / "base", "jsonl"),

@@ -155,6 +155,16 @@ def test_floats_arrive_to_the_last_bit(place: Place, declared: str, letter: str,
         assert {_bits_of(value, letter) for value in found["w"].to_pylist()} == {_bits_of(12345.67, letter)}
 
 
+def test_any_number_of_shapes_arrives(place: Place) -> None:
+    for count in range(1, 6):
+        place.run(
+            "CREATE OR REPLACE TABLE v (id INT PRIMARY KEY, g POINT)",
+            f"INSERT INTO v SELECT seq, ST_GeomFromText('POINT(1 2)') FROM seq_1_to_{count}",
+        )
+        for found in place.each(place.table("v")):
+            assert found["g"].to_pylist() == [bytes.fromhex("0101000000000000000000F03F0000000000000040")] * count
+
+
 def test_geometry_arrives_with_its_srid(place: Place) -> None:
     place.run("CREATE TABLE v (id INT PRIMARY KEY, g GEOMETRY, p POINT)")
     place.run(

@@ -44,6 +44,29 @@ class PostgresEnd:
         wait_until(lambda: ask("SELECT count(*) FROM pg_namespace WHERE nspname = '_rowferry'") == [(0,)], 20)
 
 
+class MariaDbEnd:
+    """A MariaDB database to be filled."""
+
+    def __init__(self, mariadb: MariaDb) -> None:
+        self._mariadb = mariadb
+        self._database = mariadb.new_database()
+
+    def spec(self, rowferry: Rowferry) -> tuple[str, dict[str, Any]]:
+        return rowferry.connect_mariadb(self._mariadb), {"db": {"database": self._database}}
+
+    def assert_whole(self) -> None:
+        def ask(query: str) -> list[tuple[object, ...]]:
+            return self._mariadb.execute(query, database=self._database)
+
+        expected = [(ROWS, ROWS, 1, ROWS)]
+        assert ask("SELECT COUNT(*), COUNT(DISTINCT id), MIN(id), MAX(id) FROM items") == expected
+        assert ask("SELECT COUNT(*), COUNT(DISTINCT n) FROM loose") == [(5000, 5000)]
+        assert ask("SELECT COUNT(*) FROM small") == [(3,)]
+        keys = "SELECT COUNT(*) FROM information_schema.TABLE_CONSTRAINTS WHERE CONSTRAINT_SCHEMA = DATABASE()"
+        assert ask(keys) == [(3,)]
+        wait_until(lambda: ask("SHOW DATABASES LIKE '\\_rowferry'") == [], 20)
+
+
 class FolderEnd:
     """A folder to be filled with Parquet."""
 
@@ -62,18 +85,22 @@ class FolderEnd:
         wait_until(lambda: not (self._folder / ".rowferry").exists() or not any((self._folder / ".rowferry").iterdir()))
 
 
-@pytest.fixture(params=["postgres", "folder"])
-def make_end(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[int], PostgresEnd | FolderEnd]:
+End = PostgresEnd | MariaDbEnd | FolderEnd
+
+
+@pytest.fixture(params=["postgres", "mariadb", "folder"])
+def make_end(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[int], End]:
     if request.param == "folder":
         return lambda number: FolderEnd(tmp_path / f"out{number}")
+    if request.param == "mariadb":
+        mariadb: MariaDb = request.getfixturevalue("mariadb")
+        return lambda _: MariaDbEnd(mariadb)
     postgres: Postgres = request.getfixturevalue("postgres")
     return lambda _: PostgresEnd(postgres)
 
 
 @pytest.mark.timeout(600)
-def test_kill_at_random_moments(
-    mariadb: MariaDb, big: str, tmp_path: Path, make_end: Callable[[int], PostgresEnd | FolderEnd]
-) -> None:
+def test_kill_at_random_moments(mariadb: MariaDb, big: str, tmp_path: Path, make_end: Callable[[int], End]) -> None:
     moments = random.Random(7)
     with serving(tmp_path / "data") as rowferry:
         source = rowferry.connect_mariadb(mariadb)
@@ -82,9 +109,7 @@ def test_kill_at_random_moments(
             run_once(rowferry, source, big, make_end(number), undisturbed * moments.uniform(0.0, 1.05))
 
 
-def run_once(
-    rowferry: Rowferry, source: str, database: str, end: PostgresEnd | FolderEnd, kill_after: float | None
-) -> float:
+def run_once(rowferry: Rowferry, source: str, database: str, end: End, kill_after: float | None) -> float:
     """Run a stream to its end, killing the server after so many seconds; how long it took."""
     target, spec = end.spec(rowferry)
     stream = rowferry.begin(rowferry.configure(source, database, target, spec))
@@ -100,7 +125,7 @@ def run_once(
 
 
 def test_a_server_that_is_asked_to_end_comes_back(
-    mariadb: MariaDb, big: str, tmp_path: Path, make_end: Callable[[int], PostgresEnd | FolderEnd]
+    mariadb: MariaDb, big: str, tmp_path: Path, make_end: Callable[[int], End]
 ) -> None:
     end = make_end(1)
     with serving(tmp_path / "data") as rowferry:

@@ -40,6 +40,7 @@ class NativeType:
     srid: int | None = None
     kind: str = "base"
     element: NativeType | None = None
+    collation: str | None = None
 
 
 class DefaultKind(StrEnum):
@@ -60,7 +61,10 @@ class Default:
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column. `identity`: the server numbers it. `generated`: the SQL it is computed from."""
+    """One column. `identity`: the server numbers it. `generated`: the SQL it is computed from.
+
+    `extra` is what the catalogue of the column's own engine says besides (MySQL: "invisible", "stored generated" …).
+    """
 
     name: str
     type: NeutralType
@@ -70,6 +74,7 @@ class Column:
     identity: bool = False
     generated: str | None = None
     comment: str = ""
+    extra: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rowferry.connectors.base import Capabilities, Connector, Server, Source, SourceRequest
+from rowferry.connectors.base import Capabilities, Connector, Server, Source, SourceRequest, Target, TargetRequest
 from rowferry.connectors.mysql.server import MySqlServer
 from rowferry.connectors.mysql.source import MySqlSource
 
@@ -20,6 +20,16 @@ def _open_source(request: SourceRequest) -> Source:
     return MySqlSource(request)
 
 
+def _open_target(request: TargetRequest) -> Target:
+    from rowferry.connectors.mysql.target import open_target  # noqa: PLC0415 - each role when it is first wanted
+
+    return open_target(request)
+
+
 CONNECTOR = Connector(
-    name="mysql", capabilities=Capabilities(target=False), open_server=_open_server, open_source=_open_source
+    name="mysql",
+    capabilities=Capabilities(),
+    open_server=_open_server,
+    open_source=_open_source,
+    open_target=_open_target,
 )

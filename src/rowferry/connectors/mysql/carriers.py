@@ -39,6 +39,10 @@ class Carrier:
     decode: Decode
 
 
+_END = 2**31 - 1
+"""The end of any value; Arrow miscounts a slice that has none (arrays of an even length fail)."""
+
+
 class ZeroDate(ValueError):
     """A date without a year, a month or a day."""
 
@@ -136,7 +140,7 @@ def _to_ewkb(array: pa.Array, _: Column) -> pa.Array:
     shortest = pa.scalar(bytes(9), pa.large_binary())
     inner = pc.fill_null(array.cast(pa.large_binary()), shortest)  # slicing does not take NULLs that hold no bytes
 
-    def part(start: int, stop: int | None = None) -> pa.Array:
+    def part(start: int, stop: int = _END) -> pa.Array:
         return pc.binary_slice(inner, start, stop)
 
     flag, nothing = pa.scalar(b"\x20", pa.large_binary()), pa.scalar(b"", pa.large_binary())

@@ -51,10 +51,14 @@ def describe(session: Session, database: str, names: Iterable[str] | None = None
     if wanted == []:
         return []
     try:
-        answers = _ask(session, database, wanted)
+        return described(session, database, wanted)
     except pymysql.Error as error:
         raise failed(error, f"the catalogue of {database}") from error
-    return assemble(database, answers, variant_of(session))
+
+
+def described(session: Session, database: str, names: Sequence[str] | None) -> list[Table]:
+    """The same, with the driver's errors as they are."""
+    return assemble(database, _ask(session, database, names), variant_of(session))
 
 
 def live_columns(session: Session, name: TableName) -> dict[str, KeyColumn]:
@@ -99,29 +103,22 @@ def bare_query(query: str) -> str:
 
 def _ask(session: Session, database: str, names: Sequence[str] | None) -> Answers:
     variant = variant_of(session)
-    known = _known_columns(session)
     ask = partial(_rows, session, database, names)
     return Answers(
         tables=ask(_TABLES),
-        columns=_by_table(ask(_COLUMNS.replace("SRS_ID", _if_known(known, "COLUMNS", "SRS_ID")))),
-        statistics=_by_table(ask(_STATISTICS.replace("EXPRESSION", _if_known(known, "STATISTICS", "EXPRESSION")))),
+        columns=_by_table(ask(_COLUMNS.replace("SRS_ID", _if_known(variant, "SRS_ID")))),
+        statistics=_by_table(ask(_STATISTICS.replace("EXPRESSION", _if_known(variant, "EXPRESSION")))),
         references=_by_table(ask(_REFERENCES)),
-        checks=_by_table(ask(_checks_query(variant, known))),
+        checks=_by_table(ask(_checks_query(variant))),
     )
 
 
-def _if_known(known: frozenset[str], table: str, name: str) -> str:
-    return name if f"{table}.{name}" in known else f"NULL AS {name}"
+_SINCE = {"SRS_ID": (8, 0, 3), "EXPRESSION": (8, 0, 13)}
+"""Columns that only MySQL's catalogue has, and since when. To ask the catalogue about itself can crash MariaDB."""
 
 
-def _known_columns(session: Session) -> frozenset[str]:
-    with session.cursor() as cursor:
-        cursor.execute(
-            "SELECT CONCAT(TABLE_NAME, '.', COLUMN_NAME) FROM information_schema.COLUMNS"
-            " WHERE TABLE_SCHEMA = 'information_schema'"
-            " AND TABLE_NAME IN ('COLUMNS', 'STATISTICS', 'CHECK_CONSTRAINTS')"
-        )
-        return frozenset(str(row[0]).upper() for row in cursor.fetchall())
+def _if_known(variant: Variant, name: str) -> str:
+    return name if not variant.mariadb and variant.version >= _SINCE[name] else f"NULL AS {name}"
 
 
 _TABLES = f"""SELECT TABLE_NAME, TABLE_ROWS, DATA_LENGTH, AUTO_INCREMENT, TABLE_COMMENT
@@ -138,8 +135,9 @@ _REFERENCES = """SELECT k.TABLE_NAME, k.CONSTRAINT_NAME, k.COLUMN_NAME, k.REFERE
  k.REFERENCED_TABLE_NAME, k.REFERENCED_COLUMN_NAME, r.UPDATE_RULE, r.DELETE_RULE
  FROM information_schema.KEY_COLUMN_USAGE k JOIN information_schema.REFERENTIAL_CONSTRAINTS r
  ON r.CONSTRAINT_SCHEMA = k.CONSTRAINT_SCHEMA AND r.CONSTRAINT_NAME = k.CONSTRAINT_NAME AND r.TABLE_NAME = k.TABLE_NAME
- WHERE k.TABLE_SCHEMA = %s AND {names} AND k.REFERENCED_TABLE_NAME IS NOT NULL
+ WHERE k.TABLE_SCHEMA = %s AND r.CONSTRAINT_SCHEMA = %s AND {names} AND k.REFERENCED_TABLE_NAME IS NOT NULL
  ORDER BY k.TABLE_NAME, k.CONSTRAINT_NAME, k.ORDINAL_POSITION"""
+"""Both tables are asked for one database, or MariaDB would open every table of every database."""
 _CHECKS_MARIADB = """SELECT TABLE_NAME, CONSTRAINT_NAME, CHECK_CLAUSE FROM information_schema.CHECK_CONSTRAINTS
  WHERE CONSTRAINT_SCHEMA = %s AND {names} ORDER BY TABLE_NAME, CONSTRAINT_NAME"""
 _CHECKS_MYSQL = """SELECT t.TABLE_NAME, c.CONSTRAINT_NAME, c.CHECK_CLAUSE FROM information_schema.CHECK_CONSTRAINTS c
@@ -148,10 +146,14 @@ _CHECKS_MYSQL = """SELECT t.TABLE_NAME, c.CONSTRAINT_NAME, c.CHECK_CLAUSE FROM i
  WHERE t.CONSTRAINT_TYPE = 'CHECK' AND t.TABLE_SCHEMA = %s AND {names} ORDER BY t.TABLE_NAME, c.CONSTRAINT_NAME"""
 
 
-def _checks_query(variant: Variant, known: frozenset[str]) -> str:
-    if "CHECK_CONSTRAINTS.CHECK_CLAUSE" not in known:
-        return ""
-    return _CHECKS_MARIADB if variant.mariadb else _CHECKS_MYSQL
+def _checks_query(variant: Variant) -> str:
+    if variant.mariadb:
+        return _CHECKS_MARIADB if variant.version >= (10, 2, 22) and variant.version[:3] not in _WITHOUT_CHECKS else ""
+    return _CHECKS_MYSQL if variant.version >= (8, 0, 16) else ""
+
+
+_WITHOUT_CHECKS = frozenset((10, 3, patch) for patch in range(10))
+"""The table of checks came to two series of MariaDB at the same time."""
 
 
 def _rows(session: Session, database: str, names: Sequence[str] | None, query: str) -> Rows:
@@ -159,7 +161,7 @@ def _rows(session: Session, database: str, names: Sequence[str] | None, query: s
         return []
     owner = re.search(r"(\w\.)?TABLE_NAME", query)
     condition = "1 = 1" if names is None else f"{owner[0] if owner else 'TABLE_NAME'} IN %s"
-    arguments: list[Any] = [database] if names is None else [database, names]
+    arguments: list[Any] = [database] * query.count("%s") + ([] if names is None else [names])
     with session.cursor() as cursor:
         cursor.execute(query.format(names=condition), arguments)
         labels = [str(item[0]).upper() for item in cursor.description]

@@ -51,6 +51,7 @@ def native_type(row: Row, json: bool = False) -> NativeType:
         members=members(declared) if enumerated else (),
         charset=row["CHARACTER_SET_NAME"],
         srid=row.get("SRS_ID"),
+        collation=row["COLLATION_NAME"],
     )
 
 
@@ -90,6 +91,7 @@ def column(row: Row, mariadb: bool, json: bool = False) -> Column:
         identity="auto_increment" in extra,
         generated=generated if generated is None or mariadb else _plain_expression(generated),
         comment=row["COLUMN_COMMENT"] or "",
+        extra=extra,
     )
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import quote, urlencode
 
 import pymysql
@@ -25,6 +25,8 @@ CONNECT_TIMEOUT = 10
 
 STALL = 86400
 """Seconds for which the server waits for a reader that is held back."""
+
+S = TypeVar("S", bound=Session)
 
 _CA_BUNDLES = ("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem")
 
@@ -114,8 +116,13 @@ class Access:
 
     def connect(self, database: str | None = None) -> Session:
         """A new session, prepared; ConnectionFailed, with the reason, when there is none."""
+        return self.connect_as(Session, database)
+
+    def connect_as(self, kind: type[S], database: str | None = None, **more: Any) -> S:
+        """The same of another class of the driver's connections, `more` being words for its constructor."""
         try:
-            session: Session = pymysql.connect(
+            session = kind(
+                **more,
                 host=self._spec.host,
                 port=self._port,
                 user=self._spec.username,

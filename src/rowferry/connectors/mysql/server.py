@@ -13,11 +13,9 @@ from rowferry.connectors.base import Namespace
 from rowferry.connectors.mysql import catalog
 from rowferry.connectors.mysql.connect import Access
 from rowferry.connectors.mysql.failures import failed, not_created
-from rowferry.connectors.mysql.sql import quoted
+from rowferry.connectors.mysql.sql import SYSTEM_DATABASES, quoted
 from rowferry.errors import InvalidInput, NotFound
 from rowferry.model.tables import Table
-
-SYSTEM_DATABASES = frozenset({"information_schema", "mysql", "performance_schema", "sys"})
 
 
 class MySqlServer:

@@ -14,6 +14,9 @@ O = FilterOperator  # noqa: E741 - the table below names it on every line
 ROWS = "`rows`"
 """The alias of the table or query whose rows are read."""
 
+SYSTEM_DATABASES = frozenset({"information_schema", "mysql", "performance_schema", "sys"})
+"""What belongs to the server, in lower case."""
+
 _NUMBER = re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?\Z")
 _NUMERIC = (t.Integer, t.Decimal, t.Float, t.Year)
 _HIGHEST = 18446744073709551615

@@ -1,0 +1,253 @@
+"""Arrow columns as the text that the servers read, for LOAD DATA and for INSERT alike.
+
+Every value is text: digits, a word, or, where bytes count, hexadecimal digits that the server turns back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from rowferry.connectors.base import PlannedTable
+from rowferry.errors import WriteFailed
+from rowferry.model import types as t
+
+Encode = Callable[[pa.Array], pa.Array]
+Replacements = tuple[tuple[str, str], ...]
+
+LARGE = pa.large_string()
+
+
+class OutOfRange(ValueError):
+    """A value that these servers do not have; the text says which."""
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """How values of a kind are sent.
+
+    `encode` makes text of them. `free`: the text may hold any character. `loaded` is what LOAD DATA makes of the
+    text, `opened` what stands before the text in an INSERT.
+    """
+
+    encode: Encode
+    free: bool = False
+    loaded: str = "{}"
+    opened: str = "'"
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One column as it is sent: its place in the batch, its name on the target, its form."""
+
+    place: int
+    name: str
+    form: Form
+
+
+def _plain(array: pa.Array) -> pa.Array:
+    return array.cast(LARGE)
+
+
+def _logical(array: pa.Array) -> pa.Array:
+    return array.cast(pa.int8()).cast(LARGE)
+
+
+def _float(array: pa.Array) -> pa.Array:
+    """As a double, whose shortest text reads back as the same number; a float's own might not."""
+    wide = array.cast(pa.float64())
+    if pc.all(pc.is_finite(wide)).as_py() is False:
+        raise OutOfRange("NaN or infinity, which no number here can be: replace it in a query")
+    return wide.cast(LARGE)
+
+
+def _year(array: pa.Array) -> pa.Array:
+    """Four digits: a lone 0 would be the year 2000."""
+    return pc.utf8_lpad(array.cast(LARGE), 4, "0")
+
+
+_YEAR_1, _YEAR_10000 = -719_162, 2_932_897
+_DAY = 86_400_000_000
+
+
+def _date(array: pa.Array) -> pa.Array:
+    _check_range(array.cast(pa.int32()), _YEAR_1, _YEAR_10000)
+    return array.cast(LARGE)
+
+
+def _moment(array: pa.Array) -> pa.Array:
+    _check_range(array.cast(pa.int64()), _YEAR_1 * _DAY, _YEAR_10000 * _DAY)
+    return array.cast(pa.timestamp("us")).cast(LARGE)
+
+
+def _check_range(counts: pa.Array, first: int, end: int) -> None:
+    least, most = (value.as_py() for value in pc.min_max(counts).values())
+    if least is not None and (least < first or most >= end):
+        raise OutOfRange("a date before the year 1 or after 9999, which these servers do not have")
+
+
+def _duration(array: pa.Array) -> pa.Array:
+    count = array.cast(pa.int64())
+    size = pc.abs(count)
+    seconds = pc.divide(size, 1_000_000)
+    parts = [
+        pc.utf8_lpad(part.cast(LARGE), width, "0")
+        for part, width in (
+            (pc.divide(seconds, 3600), 2),
+            (_rest(pc.divide(seconds, 60), 60), 2),
+            (_rest(seconds, 60), 2),
+            (_rest(size, 1_000_000), 6),
+        )
+    ]
+    sign = pc.if_else(pc.less(count, 0), pa.scalar("-", LARGE), pa.scalar("", LARGE))
+    nothing, colon, point = (pa.scalar(text, LARGE) for text in ("", ":", "."))
+    clock = pc.binary_join_element_wise(*parts[:3], colon)
+    return pc.binary_join_element_wise(sign, pc.binary_join_element_wise(clock, parts[3], point), nothing)
+
+
+def _rest(numbers: pa.Array, by: int) -> pa.Array:
+    return pc.subtract(numbers, pc.multiply(pc.divide(numbers, by), by))
+
+
+def hexed(array: pa.Array) -> pa.Array:
+    """Two hex digits for each byte: the values' buffer as a whole, the offsets doubled."""
+    array = array.cast(pa.large_binary())
+    validity = pc.is_valid(array).buffers()[1] if array.null_count else None
+    _, offsets, data = array.buffers()
+    ends = pa.Array.from_buffers(pa.int64(), len(array) + 1, [None, offsets], offset=array.offset)
+    first, last = ends[0].as_py(), ends[-1].as_py()
+    found = memoryview(data)[first:last].hex().encode() if data is not None else b""
+    doubled = pc.multiply(pc.subtract(ends, first), 2)
+    return pa.Array.from_buffers(
+        LARGE, len(array), [validity, doubled.buffers()[1], pa.py_buffer(found)], null_count=-1
+    )
+
+
+def _uuid(array: pa.Array) -> pa.Array:
+    digits = hexed(array)
+    cuts = ((0, 8), (8, 12), (12, 16), (16, 20), (20, 32))
+    return pc.binary_join_element_wise(
+        *(pc.utf8_slice_codeunits(digits, start, stop) for start, stop in cuts), pa.scalar("-", LARGE)
+    )
+
+
+def _shape(array: pa.Array) -> pa.Array:
+    """From EWKB, with its SRID inside, to the server's own form: the SRID in four bytes, then WKB."""
+    digits = hexed(array)
+
+    def part(start: int, stop: int | None = None) -> pa.Array:
+        return pc.utf8_slice_codeunits(digits, start, stop)
+
+    flags = part(8, 10)
+    known = pc.is_in(flags, value_set=pa.array(["00", "20"], LARGE), skip_nulls=False)
+    little = pc.equal(part(0, 2), pa.scalar("01", LARGE))
+    if pc.all(pc.or_(pc.and_(known, little), pc.is_null(digits))).as_py() is False:
+        raise OutOfRange("a shape with a third coordinate, or in big-endian order: convert it in a query")
+    nothing = pa.scalar("", LARGE)
+    with_srid = pc.binary_join_element_wise(part(10, 18), part(0, 8), pa.scalar("00", LARGE), part(18), nothing)
+    without = pc.binary_join_element_wise(pa.scalar("00000000", LARGE), digits, nothing)
+    return pc.if_else(pc.equal(flags, pa.scalar("20", LARGE)), with_srid, without)
+
+
+PLAIN, FREE = Form(_plain), Form(_plain, free=True)
+BYTES = Form(hexed, loaded="UNHEX({})", opened="x'")
+BITS = Form(_plain, loaded="CAST(CONV({}, 2, 10) AS UNSIGNED)", opened="b'")
+
+FORMS: dict[type, Form] = {
+    t.Boolean: Form(_logical),
+    t.Integer: PLAIN,
+    t.Decimal: PLAIN,
+    t.Number: PLAIN,
+    t.Float: Form(_float),
+    t.Text: FREE,
+    t.Binary: BYTES,
+    t.Bits: PLAIN,
+    t.Date: Form(_date),
+    t.Time: PLAIN,
+    t.DateTime: Form(_moment),
+    t.Instant: Form(_moment),
+    t.Duration: Form(_duration),
+    t.Interval: PLAIN,
+    t.Year: Form(_year),
+    t.Json: FREE,
+    t.Enum: FREE,
+    t.Set: FREE,
+    t.Uuid: Form(_uuid),
+    t.Inet: PLAIN,
+    t.Geometry: Form(_shape, loaded="UNHEX({})", opened="x'"),
+    t.Array: FREE,
+    t.Foreign: FREE,
+}
+"""By neutral type."""
+
+_BY_TARGET: dict[tuple[type, str], Form] = {(t.Bits, "bit"): BITS}
+"""The same where the target's type makes a difference."""
+
+
+def fields_of(table: PlannedTable) -> list[Field]:
+    """The table's columns that are sent; what the target computes itself is not."""
+    return [
+        Field(place, target.name, _BY_TARGET.get((type(source.type), target.native.name)) or FORMS[type(source.type)])
+        for place, (source, target) in enumerate(zip(table.source.columns, table.target.columns, strict=True))
+        if target.generated is None
+    ]
+
+
+_LOADED: Replacements = (("\\", "\\\\"), ("\t", "\\t"), ("\n", "\\n"))
+_INSERTED: Replacements = (("\\", "\\\\"), ("'", "\\'"), ("\0", "\\0"))
+
+
+def loaded_rows(fields: Sequence[Field], batch: pa.RecordBatch) -> memoryview:
+    """The batch as LOAD DATA reads it: a line for each row, tabs between values, backslashes where they are needed."""
+    columns = [_filled(_replaced(_text(one, batch), one, _LOADED), "\\N") for one in fields]
+    return _bytes(_joined(columns, "\t", "", "\n"))
+
+
+def inserted_rows(fields: Sequence[Field], batch: pa.RecordBatch) -> list[bytes]:
+    """The batch as INSERT reads it: for each row its values in parentheses."""
+    nothing, close = pa.scalar("", LARGE), pa.scalar("'", LARGE)
+    columns = []
+    for one in fields:
+        text = _replaced(_text(one, batch), one, _INSERTED)
+        words = pc.binary_join_element_wise(pa.scalar(one.form.opened, LARGE), text, close, nothing)
+        columns.append(_filled(words, "NULL"))
+    return [bytes(row) for row in _joined(columns, ",", "(", ")").cast(pa.large_binary()).to_pylist()]
+
+
+def _text(field: Field, batch: pa.RecordBatch) -> pa.Array:
+    try:
+        return field.form.encode(batch.column(field.place))
+    except OutOfRange as error:
+        raise WriteFailed(f"Column {field.name} holds {error}.") from None
+
+
+def _replaced(array: pa.Array, field: Field, replacements: Replacements) -> pa.Array:
+    if not field.form.free:
+        return array
+    data = bytes(_bytes(array))
+    for old, new in replacements:
+        if old.encode() in data:
+            array = pc.replace_substring(array, old, new)
+    return array
+
+
+def _filled(array: pa.Array, nothing: str) -> pa.Array:
+    return pc.fill_null(array, pa.scalar(nothing, LARGE)) if array.null_count else array
+
+
+def _joined(columns: Sequence[pa.Array], between: str, before: str, after: str) -> pa.Array:
+    words: list[Any] = [pc.binary_join_element_wise(*columns, pa.scalar(between, LARGE))]
+    return pc.binary_join_element_wise(pa.scalar(before, LARGE), *words, pa.scalar(after, LARGE), pa.scalar("", LARGE))
+
+
+def _bytes(array: pa.Array) -> memoryview:
+    """The values' bytes, one after the other."""
+    _, offsets, data = array.buffers()
+    if data is None or not len(array):
+        return memoryview(b"")
+    ends = pa.Array.from_buffers(pa.int64(), len(array) + 1, [None, offsets], offset=array.offset)
+    return memoryview(data)[ends[0].as_py() : ends[-1].as_py()]

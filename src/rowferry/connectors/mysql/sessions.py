@@ -1,0 +1,219 @@
+"""Sessions that write, and the pool that keeps them.
+
+A session takes the rows of a LOAD DATA LOCAL from memory, one piece at a time and only as fast as the server reads:
+no file is ever opened, whatever a server may ask for.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
+from threading import Lock
+from typing import Any
+
+import pymysql
+from pymysql.connections import Connection, MySQLResult
+from pymysql.constants import CR
+
+from rowferry.connectors.mysql.connect import STALL, Access, variant_of
+from rowferry.errors import Cancelled
+
+PATIENCE = 60
+"""Seconds that a statement waits for the locks of others, such as those of a writer that has lost its way."""
+
+SQL_MODE = (
+    "STRICT_ALL_TABLES",
+    "STRICT_TRANS_TABLES",
+    "NO_AUTO_VALUE_ON_ZERO",
+    "NO_ENGINE_SUBSTITUTION",
+    "ERROR_FOR_DIVISION_BY_ZERO",
+)
+"""A value that does not fit is an error; 0 in a numbered column is a 0."""
+
+SETTINGS = (
+    f"SET sql_mode = '{','.join(SQL_MODE)}', lock_wait_timeout = {PATIENCE}, innodb_lock_wait_timeout = {PATIENCE}, "
+    f"net_read_timeout = {STALL}, wait_timeout = {STALL}, foreign_key_checks = 1, unique_checks = 1",
+    "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED",
+)
+"""What a session that writes is set to, besides `connect`'s own settings."""
+
+Row = tuple[Any, ...]
+
+
+class _Result(MySQLResult):
+    """A result that answers a server's wish for a local file out of memory."""
+
+    def _read_load_local_packet(self, _: Any) -> None:
+        this: Any = self
+        this.connection.send_feed()
+        this._read_ok_packet(this.connection._read_packet())
+
+
+class Wire(Connection):
+    """A connection of the driver's that sends `feed` when the server asks for the rows of a LOAD DATA LOCAL."""
+
+    feed: Iterable[bytes] = ()
+
+    def send_feed(self) -> None:
+        """Send all pieces, then the end. What the feed raises passes, once the server knows that it is over."""
+        feed, self.feed = iter(self.feed), ()
+        wire: Any = self
+        while True:
+            try:
+                piece = next(feed, None)
+            except BaseException:
+                with suppress(pymysql.Error, OSError):
+                    wire.write_packet(b"")
+                    wire._read_packet()
+                raise
+            wire.write_packet(piece or b"")
+            if not piece:
+                return
+
+    def _read_query_result(self, unbuffered: bool = False) -> int:
+        self._result = None
+        result: Any = _Result(self)
+        result.read()
+        self._result = result
+        if result.server_status is not None:
+            self.server_status = result.server_status
+        return int(result.affected_rows or 0)
+
+
+class Session:
+    """One connection, used by one thread at a time. `broken`: it is of no use any more."""
+
+    def __init__(self, access: Access) -> None:
+        self._access = access
+        self.broken = False
+        self.wire = access.connect_as(Wire, local_infile=True)
+        for statement in SETTINGS:
+            self.wire.query(statement)
+        ((number, packet, infile),) = rows(self.wire, "SELECT CONNECTION_ID(), @@max_allowed_packet, @@local_infile")
+        self._number = int(number)
+        self.largest = int(packet)
+        self.local_infile = str(infile) in ("1", "ON")
+        self.variant = variant_of(self.wire)
+
+    def execute(self, statement: str) -> int:
+        """Run one statement; the number of rows it changed."""
+        return int(self.wire.query(statement))
+
+    def store(self, statement: str | bytes) -> int:
+        """Run one statement that stores values; the number of rows it changed. A warning is as good as an error."""
+        changed = int(self.wire.query(statement))
+        self._refuse_warnings()
+        return changed
+
+    def load(self, statement: str, pieces: Iterable[bytes]) -> int:
+        """Run one LOAD DATA LOCAL with these pieces as its file; the number of rows it put in."""
+        self.wire.feed = pieces
+        try:
+            return self.store(statement)
+        finally:
+            self.wire.feed = ()
+
+    def rows(self, query: str) -> list[Row]:
+        """The rows of one query."""
+        return rows(self.wire, query)
+
+    def roll_back(self) -> None:
+        """Undo the transaction, or know that the session is broken."""
+        try:
+            self.wire.query("ROLLBACK")
+        except (pymysql.Error, OSError):
+            self.broken = True
+
+    def cancel(self) -> None:
+        """Break off what the server is doing; from any thread."""
+        with suppress(Exception), self._access.session() as other:
+            other.query(f"KILL {self._number}")
+        wire: Any = self.wire
+        with suppress(Exception):
+            wire._sock.shutdown(socket.SHUT_RDWR)
+
+    def close(self) -> None:
+        """Leave the server."""
+        with suppress(Exception):
+            self.wire.close()
+
+    def _refuse_warnings(self) -> None:
+        """The server's first warning that is more than advice, as the error it would have been without LOCAL."""
+        result: Any = self.wire._result
+        if result is None or not result.warning_count:
+            return
+        count = int(result.warning_count)
+        found = [(int(code), str(text)) for _, code, text in rows(self.wire, "SHOW WARNINGS")]
+        grave = [one for one in found if one[0] not in ADVICE]
+        if grave or len(found) < count:
+            known = [one for one in grave if one[0] not in _VAGUE]
+            raise pymysql.DataError(*(known or grave or [(CR.CR_UNKNOWN_ERROR, "")])[0])
+
+
+ADVICE = frozenset({1287, 1681, 3090, 3719, 3778})
+"""Warnings about words that will go one day."""
+
+_VAGUE = frozenset({4037, 4038})
+"""Notes that come before the warning that counts."""
+
+
+def rows(session: Connection[Any], query: str) -> list[Row]:
+    """The rows of one query, on any session."""
+    with session.cursor() as cursor:
+        cursor.execute(query)
+        return list(cursor.fetchall())
+
+
+class Pool:
+    """Sessions kept between uses; as many as there are threads at the same time."""
+
+    def __init__(self, opener: Callable[[], Session]) -> None:
+        self._open = opener
+        self._lock = Lock()
+        self._idle: list[Session] = []
+        self._busy: set[Session] = set()
+        self._closed = False
+
+    @property
+    def closed(self) -> bool:
+        """Whether the target was told to end."""
+        return self._closed
+
+    @contextmanager
+    def lease(self) -> Iterator[Session]:
+        """A session of one's own. It must be given back outside of a transaction, or broken."""
+        session = self._take()
+        try:
+            yield session
+        finally:
+            self._give(session)
+
+    def close(self) -> None:
+        """Leave with the idle sessions; break off the busy ones, whose threads then leave with them."""
+        with self._lock:
+            self._closed = True
+            idle, busy, self._idle = self._idle, list(self._busy), []
+        for session in idle:
+            session.close()
+        for session in busy:
+            session.cancel()
+
+    def _take(self) -> Session:
+        with self._lock:
+            if self._closed:
+                raise Cancelled("The target is closed.")
+            session = self._idle.pop() if self._idle else None
+        session = session or self._open()
+        with self._lock:
+            self._busy.add(session)
+        return session
+
+    def _give(self, session: Session) -> None:
+        with self._lock:
+            self._busy.discard(session)
+            keep = not (self._closed or session.broken)
+            if keep:
+                self._idle.append(session)
+        if not keep:
+            session.close()
