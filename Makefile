@@ -40,14 +40,14 @@ check: $(VENV)/.dev ## lint, format, types, room order, sizes, generated docs
 	@$(BIN)/mypy demo bench scripts
 	@$(BIN)/lint-imports
 	@$(BIN)/python scripts/sizes.py
-	@$(BIN)/python scripts/settings_docs.py --check
+	@$(BIN)/python scripts/docs.py --check
 
 format: $(VENV)/.dev ## let ruff put the code in order
 	@$(BIN)/ruff check --fix $(SOURCES)
 	@$(BIN)/ruff format $(SOURCES)
 
 docs: $(VENV)/.dev ## write the generated pages of docs/ anew
-	@$(BIN)/python scripts/settings_docs.py
+	@$(BIN)/python scripts/docs.py
 
 bench: $(VENV)/.dev servers ## measure, and write bench/RESULTS.md
 	@$(BIN)/python -m bench $(BENCH_ARGS)

@@ -7,10 +7,12 @@ import shlex
 import subprocess
 import sys
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
-from scripts import settings_docs
+from rowferry.model.types import NeutralType, Unknown
+from scripts import docs, types_page
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
@@ -73,9 +75,15 @@ def test_links(page: Path) -> None:
             assert (page.parent / target).exists(), target
 
 
-def test_settings_page_is_fresh() -> None:
-    """docs/settings.md is what the settings' declaration makes of it."""
-    assert settings_docs.PAGE.read_text() == settings_docs.page()
+def test_generated_pages_are_fresh() -> None:
+    """docs/settings.md and docs/types.md are what the declarations make of them."""
+    assert docs.stale() == []
+
+
+def test_types_page_has_every_neutral_type() -> None:
+    """Each kind of neutral type but Unknown stands in it."""
+    shown = {type(neutral) for neutral in types_page.NEUTRAL}
+    assert set(get_args(NeutralType)) - shown == {Unknown}
 
 
 def test_map_names_every_room() -> None:

@@ -1,8 +1,7 @@
-"""Write docs/settings.md from the declaration of the settings; with --check only see that it is fresh."""
+"""The page docs/settings.md: every setting, out of the declaration that the server follows."""
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from types import NoneType
 from typing import Any, get_args
@@ -11,8 +10,6 @@ from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 
 from rowferry.config.settings import CONFIG_FILE, Settings
-
-PAGE = Path(__file__).resolve().parent.parent / "docs" / "settings.md"
 
 INTRODUCTION = f"""# Settings of the server
 
@@ -55,18 +52,3 @@ def bound(constraint: Any) -> list[str]:
     """A constraint in words."""
     names = {"ge": "at least", "gt": "more than", "le": "at most", "lt": "less than"}
     return [f"{words} {getattr(constraint, name)}" for name, words in names.items() if hasattr(constraint, name)]
-
-
-def main(arguments: list[str]) -> int:
-    """Write the page, or with --check say whether it is fresh."""
-    if "--check" not in arguments:
-        PAGE.write_text(page(), encoding="utf-8")
-        return 0
-    if PAGE.exists() and PAGE.read_text(encoding="utf-8") == page():
-        return 0
-    print("docs/settings.md is not fresh: run `make docs`")
-    return 1
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
