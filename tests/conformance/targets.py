@@ -234,7 +234,6 @@ TARGETS: dict[str, Callable[[pytest.FixtureRequest], TargetPlace]] = {
     "memory": lambda _: MemoryPlace(),
     "postgres": lambda request: SqlPlace(request.getfixturevalue("postgres"), POSTGRES),
     "mariadb": lambda request: SqlPlace(request.getfixturevalue("mariadb"), MARIADB),
-    "mariadb by insert": lambda request: SqlPlace(without_local_infile(request), MARIADB),
     "parquet": lambda request: FilesPlace(request.getfixturevalue("tmp_path") / "base", "parquet"),
     "csv": lambda request: FilesPlace(request.getfixturevalue("tmp_path") / "base", "csv"),
     "jsonl": lambda request: FilesPlace(request.getfixturevalue("tmp_path") / "base", "jsonl"),
@@ -245,5 +244,6 @@ OTHER_WAYS: dict[str, Callable[[pytest.FixtureRequest], TargetPlace]] = {
     "postgres as text": lambda request: SqlPlace(
         request.getfixturevalue("postgres"), POSTGRES, (column("way", t.Inet()),)
     ),
+    "mariadb by insert": lambda request: SqlPlace(without_local_infile(request), MARIADB),
 }
 """Targets that differ from one of those only in how rows are written."""

@@ -114,7 +114,7 @@ FAILURES: list[tuple[Column, str, Any, str]] = [
     (column("c", t.Text()), "text", f"{SECRET}\0", "NUL"),
     (column("c", t.Text(30)), "varchar(3)", SECRET, "longer than its column"),
     (column("c", t.Text(30)), "text CHECK (c <> 'top-secret-value')", SECRET, "check"),
-    (column("c", t.Text(30)), "text UNIQUE", SECRET, "same key"),
+    (column("c", t.Text(30)), "text UNIQUE", SECRET, "has the key"),
     (column("c", t.Json()), "json", SECRET, "type|JSON|PostgreSQL"),
     (column("c", t.Text(30)), "text NOT NULL", None, "NULL"),
 ]
