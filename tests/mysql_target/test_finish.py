@@ -283,6 +283,21 @@ def test_references_in_circles_and_to_what_is_there(place: Place) -> None:
     ]  # fmt: skip
 
 
+def test_comments_are_kept_as_far_as_there_is_room(place: Place) -> None:
+    cells = column("id", t.Integer(32), comment="c" * 1025), column("b", t.Integer(32), comment="é" * 1024)
+    findings = load(place.target(), (table("t", *cells, comment="t" * 2049), []))
+    assert sorted(about(findings), key=str) == [("info", "id"), ("info", None)]
+    stored = made(place, "t")
+    assert "c" * 1024 in stored
+    assert "é" * 1024 in stored
+    assert "t" * 2048 in stored
+
+
+def test_a_table_without_columns_is_refused_by_name(place: Place) -> None:
+    [finding] = place.target().plan([table("bare")], "postgres", prepared=False).findings
+    assert (finding.severity, finding.table) == (Severity.ERROR, "shop.bare")
+
+
 def test_structure_options(place: Place) -> None:
     options = {"indexes": False, "foreignKeys": False, "checkConstraints": False}
     source = _linked("one", _reference("a", "one"), indexes=(index("i", "other"),), checks=(Check("c", "id > 0"),))

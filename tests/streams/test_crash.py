@@ -22,6 +22,8 @@ MOMENTS = 20
 class PostgresEnd:
     """A PostgreSQL database to be filled."""
 
+    kills = MOMENTS
+
     def __init__(self, postgres: Postgres) -> None:
         self._postgres = postgres
         self._database = postgres.new_database()
@@ -45,7 +47,9 @@ class PostgresEnd:
 
 
 class MariaDbEnd:
-    """A MariaDB database to be filled."""
+    """A MariaDB database to be filled; a run takes longer than into the others, so it is killed less often."""
+
+    kills = MOMENTS // 3
 
     def __init__(self, mariadb: MariaDb) -> None:
         self._mariadb = mariadb
@@ -69,6 +73,8 @@ class MariaDbEnd:
 
 class FolderEnd:
     """A folder to be filled with Parquet."""
+
+    kills = MOMENTS
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -104,8 +110,9 @@ def test_kill_at_random_moments(mariadb: MariaDb, big: str, tmp_path: Path, make
     moments = random.Random(7)
     with serving(tmp_path / "data") as rowferry:
         source = rowferry.connect_mariadb(mariadb)
-        undisturbed = run_once(rowferry, source, big, make_end(0), None)
-        for number in range(1, MOMENTS + 1):
+        first = make_end(0)
+        undisturbed = run_once(rowferry, source, big, first, None)
+        for number in range(1, first.kills + 1):
             run_once(rowferry, source, big, make_end(number), undisturbed * moments.uniform(0.0, 1.05))
 
 

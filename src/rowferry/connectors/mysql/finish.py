@@ -57,10 +57,18 @@ def add_foreign_keys(session: Session, table: PlannedTable) -> list[Finding]:
 
 
 def _add_foreign_key(session: Session, table: PlannedTable, key: ForeignKey) -> str | None:
-    refused = _try(session, ddl.find_orphan(table.target.name, key))
-    if refused is None and session.rows(ddl.find_orphan(table.target.name, key)):
-        return "rows refer to rows that are not there"
-    return refused or _try(session, ddl.add_foreign_key(table.target.name, key))
+    """Why it was refused. Without an index there, a look at the rows would take for ever, and the server refuses."""
+    there = _table(session, key.referenced)
+    size = len(key.referenced_columns)
+    leading = {there.primary_key[:size], *(index.columns[:size] for index in there.indexes)}
+    if tuple(key.referenced_columns) not in leading:
+        return "the columns lack an index there"
+    try:
+        if session.rows(ddl.find_orphan(table.target.name, key)):
+            return "rows refer to rows that are not there"
+    except pymysql.Error as error:
+        return _refusal(error)
+    return _try(session, ddl.add_foreign_key(table.target.name, key))
 
 
 def _orphans(session: Session, table: PlannedTable, key: ForeignKey) -> list[Finding]:
@@ -124,10 +132,14 @@ def _try(session: Session, statement: str) -> str | None:
     try:
         session.execute(statement)
     except pymysql.Error as error:
-        if standing(error):
-            raise
-        return reason(error)
+        return _refusal(error)
     return None
+
+
+def _refusal(error: pymysql.Error) -> str:
+    if standing(error):
+        raise error
+    return reason(error)
 
 
 def _left_out(table: PlannedTable, what: str, item: str, why: str) -> Finding:

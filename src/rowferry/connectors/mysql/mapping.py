@@ -20,6 +20,9 @@ from rowferry.model import types as t
 from rowferry.model.findings import Finding, Severity
 from rowferry.model.tables import Column, Default, DefaultKind, NativeType, Table
 
+LONGEST_COMMENT = 1024
+"""Characters of a column's comment."""
+
 
 @dataclass(frozen=True)
 class Origin:
@@ -67,7 +70,9 @@ def map_columns(notes: Notes, names: Mapping[str, str], origin: Origin) -> tuple
     for column in notes.table.columns:
         native = _declared(notes, column, origin)
         _note(notes, column, names[column.name], native)
-        target = replace(column, name=names[column.name], native=native, default=None, generated=None, extra="")
+        comment = fitting(notes, column.comment, LONGEST_COMMENT, column.name)
+        target = replace(column, name=names[column.name], native=native, default=None, generated=None, comment=comment)
+        target = replace(target, extra="")
         if origin.own(notes.table):
             target = replace(target, extra=_kept_extra(column))
         if column.generated is not None:
@@ -77,6 +82,15 @@ def map_columns(notes: Notes, names: Mapping[str, str], origin: Origin) -> tuple
         mapped.append(target)
     _doubt_computed(notes, mapped)
     return tuple(mapped)
+
+
+def fitting(notes: Notes, comment: str, longest: int, column: str | None = None) -> str:
+    """The comment, or as much of it as the server keeps."""
+    if len(comment) <= longest:
+        return comment
+    place = f", column {column}" if column else ""
+    notes.say(Severity.INFO, f"{place}: only the first {longest} characters of its comment are kept.", column=column)
+    return comment[:longest]
 
 
 def row_of(columns: tuple[Column, ...] | list[Column]) -> str:

@@ -11,7 +11,7 @@ from rowferry.config.stream import WriteMode
 from rowferry.connectors.base import PlannedTable, TargetPlan, TargetRequest
 from rowferry.connectors.mysql.expressions import refused
 from rowferry.connectors.mysql.facts import PLAIN_KINDS, Facts, not_empty, unique_keys
-from rowferry.connectors.mysql.mapping import Doubt, Notes, Origin, map_columns
+from rowferry.connectors.mysql.mapping import Doubt, Notes, Origin, fitting, map_columns
 from rowferry.connectors.mysql.names import LIMIT, Names, column_names, folded, shortened
 from rowferry.connectors.mysql.policies import (
     Situation,
@@ -32,6 +32,9 @@ from rowferry.errors import Refused
 from rowferry.model import types as t
 from rowferry.model.findings import Severity
 from rowferry.model.tables import Column, Index, IndexPart, Table, TableName
+
+LONGEST_TABLE_COMMENT = 2048
+"""Characters of a table's comment."""
 
 NUMBERED = frozenset({"tinyint", "smallint", "mediumint", "int", "bigint"})
 """Types that the server numbers."""
@@ -167,11 +170,14 @@ def _new(question: Question, draft: Draft, origin: Origin) -> Table:
         notes.say(
             Severity.INFO, f": is called {draft.name} on the target, where names have at most {LIMIT} characters."
         )
+    if not source.columns:
+        notes.say(Severity.ERROR, ": has no columns, and a table here must have one. Leave the table out.")
     columns = _numbered(notes, map_columns(notes, draft.columns, origin))
     return replace(
         source,
         name=TableName(question.database, draft.name),
         columns=columns,
+        comment=fitting(notes, source.comment, LONGEST_TABLE_COMMENT),
         primary_key=tuple(draft.columns[name] for name in source.primary_key),
         key=(),
         indexes=(),
