@@ -157,6 +157,8 @@ def _running(command: Sequence[str], log: Path, ready: Callable[[], bool], **how
         if process.poll() is not None:
             raise RuntimeError(f"{command[0]} stopped at once: {log.read_text(errors='replace')[-2000:]}")
         yield
+        if process.poll() is not None:
+            raise RuntimeError(f"{command[0]} died meanwhile: {log.read_text(errors='replace')[-20000:]}")
     finally:
         process.terminate()
         try:
@@ -183,7 +185,11 @@ def mariadb_server(*options: str) -> Iterator[MariaDb]:
         initial.write_text(
             "CREATE USER rowferry@'%' IDENTIFIED BY 'ferry';\nGRANT ALL ON *.* TO rowferry@'%' WITH GRANT OPTION;\n"
         )
-        install = ["mariadb-install-db", "--no-defaults", f"--datadir={folder / 'data'}", f"--user={user}"]
+        # A server that starts clears its folder for temporary tables, so no two may share one.
+        temporary = folder / "tmp"
+        temporary.mkdir()
+        places = [f"--datadir={folder / 'data'}", f"--tmpdir={temporary}"]
+        install = ["mariadb-install-db", "--no-defaults", *places, f"--user={user}"]
         install += ["--auth-root-authentication-method=normal", "--skip-test-db"]
         done = subprocess.run(install, check=False, capture_output=True, text=True)
         if done.returncode:
@@ -193,7 +199,7 @@ def mariadb_server(*options: str) -> Iterator[MariaDb]:
             _binary("mariadbd", "/usr/sbin"),
             "--no-defaults",
             f"--user={user}",
-            f"--datadir={folder / 'data'}",
+            *places,
             f"--port={port}",
             "--bind-address=127.0.0.1",
             f"--socket={folder / 'sock'}",

@@ -25,7 +25,6 @@ URLS = {
     "option": (MYSQL, "file:///tmp?formt=csv", "unknown options formt"),
     "format": (MYSQL, "file:///tmp?format=xml", "target.spec.files.fileFormat must be one of csv, jsonl, parquet"),
     "relative file": (MYSQL, "file://tmp/x", "three slashes and an absolute path"),
-    "not a target": (MYSQL, MYSQL, "cannot be a target yet"),
 }
 
 GOOD = f"name: n\nmode: convert\nsource: {{connections: [{{connectionId: '{MYSQL}'}}]}}\n"
