@@ -123,7 +123,7 @@ def migrate(
     source: Annotated[str, typer.Argument(help="mysql://, mariadb:// or postgresql:// URL with its database.")],
     target: Annotated[
         str,
-        typer.Argument(help="postgresql:// URL with its database, or file:///folder?format=parquet (or csv, jsonl)."),
+        typer.Argument(help="A URL like the source's, or file:///folder?format=parquet (or csv, jsonl)."),
     ],
     tables: Annotated[str, typer.Option(help="Names joined by commas; without it every user table.")] = "",
     schema_policy: Annotated[SchemaPolicy | None, typer.Option(help="What to do about tables that exist.")] = None,
