@@ -47,13 +47,12 @@ def _speed(results: Results, both: Servers, contestant: Ferry, place: Path, runs
     databases, files = to_postgres.Times(), to_files.Times()
     to_database, to_parquet = contestant.to_postgres("by_rowferry"), contestant.to_parquet()
     for number in range(1, runs + 1):
-        _say(f"run {number} of {runs}: pipe, Rowferry to PostgreSQL, text file, Rowferry to Parquet")
+        _say(f"run {number} of {runs}: pipe, Rowferry to PostgreSQL, pgloader, text file, Rowferry to Parquet")
         to_postgres.pipe(both, results.rows, databases)
         to_postgres.rowferry(both, contestant, to_database, results.rows, databases)
+        to_postgres.pgloader(both, results.rows, databases)
         to_files.text(both, place, files)
         to_files.parquet(contestant, to_parquet, place, results.rows, files)
-    _say("pgloader, once")
-    to_postgres.pgloader(both, results.rows, databases)
     to_postgres.judge(databases, results)
     to_files.judge(files, results)
 

@@ -49,6 +49,7 @@ def pgloader(servers: Servers, rows: int, times: Times) -> None:
     """Pgloader with its own defaults, where it is installed."""
     if shutil.which("pgloader") is None:
         times.skipped = "pgloader is not installed (Debian: apt-get install pgloader)"
+    if times.skipped:
         return
     servers.fresh_database("by_pgloader")
     urls = [servers.mariadb.url(SOURCE), servers.postgres.url("by_pgloader")]
@@ -58,7 +59,6 @@ def pgloader(servers: Servers, rows: int, times: Times) -> None:
             times.pgloader.append(timed(lambda: subprocess.run(command, check=True, capture_output=True)))
             check_products(servers, "by_pgloader", rows)
         except (subprocess.CalledProcessError, RuntimeError, IndexError) as error:
-            times.pgloader.clear()
             times.skipped = f"pgloader did not bring the rows ({type(error).__name__})"
         finally:
             shutil.rmtree(Path(folder), ignore_errors=True)
@@ -76,7 +76,7 @@ def judge(times: Times, results: Results) -> None:
     }
     ratio = "median of Rowferry / median of the pipe with its key"
     results.verdicts.append(Verdict("MariaDB to PostgreSQL", ours.median / both.median, Target(1.0, " times"), ratio))
-    loader = Series(tuple(times.pgloader)) if times.pgloader else None
+    loader = Series(tuple(times.pgloader)) if times.pgloader and not times.skipped else None
     if loader:
         results.figures["pgloader, its own defaults"] = loader
     results.verdicts.append(
@@ -84,6 +84,6 @@ def judge(times: Times, results: Results) -> None:
             "faster than pgloader",
             loader.median / ours.median if loader else None,
             Target(4.0, " times", least=True),
-            times.skipped or "pgloader / median of Rowferry",
+            times.skipped or "median of pgloader / median of Rowferry",
         )
     )
