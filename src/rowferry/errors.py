@@ -122,6 +122,10 @@ class TargetFull(WriteFailed):
     """The target has no room left."""
 
 
+class Different(RowferryError):
+    """Source and target do not hold the same rows."""
+
+
 class WorkerLost(RowferryError):
     """A worker process died."""
 
@@ -166,6 +170,9 @@ POLICIES: dict[type[RowferryError], Policy] = {
     ReadFailed: Policy("read_failed", 500, Recovery.MANUAL, "Remove the cause at the source, then resume the stream."),
     WriteFailed: Policy("write_failed", 500, Recovery.MANUAL, "Remove the cause, then resume the stream."),
     TargetFull: Policy("target_full", 500, Recovery.MANUAL, "Make room on the target, then resume the stream."),
+    Different: Policy(
+        "different", 409, Recovery.MANUAL, "POST /streams/{id}/verify names the rows; correct or load them again."
+    ),
     WorkerLost: Policy("worker_lost", 500, Recovery.RETRY, "The stream goes on from its last committed chunk."),
     DataDirectoryInUse: Policy(
         "data_directory_in_use", 409, Recovery.MANUAL, "Stop the other server, or choose another --data-dir."

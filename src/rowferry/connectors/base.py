@@ -9,13 +9,14 @@ Errors are `rowferry.errors` only: a driver's exception is translated where it i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from rowferry.config.connection import Connection
 from rowferry.config.stream import Consistency, SchemaPolicy, StructureOptions, TargetSpec, WriteMode
 from rowferry.model.chunks import Chunk, Committed
+from rowferry.model.digests import Bucket, Digest, RowDigest, RowId, View
 from rowferry.model.findings import Finding
 from rowferry.model.tables import Selection, Table
 
@@ -269,6 +270,57 @@ class Target(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class DigestRequest:
+    """One side of a comparison: `database` and `schema` as for a source, `spec` what a stream wrote there, if it did.
+
+    `planned` are the tables that it wrote, for a target that cannot be asked what its columns are.
+    """
+
+    connection: Connection
+    database: str | None = None
+    schema: str | None = None
+    spec: TargetSpec | None = None
+    planned: Sequence[PlannedTable] = ()
+
+
+class Digests(Protocol):
+    """One side of a comparison: its rows as checksums, made where the rows are.
+
+    A row is spelled as its columns' values in their forms (`rowferry.model.digests`) with commas between them. Both
+    sides spell equal rows alike, to the byte.
+    """
+
+    @property
+    def ranges(self) -> bool:
+        """Whether a range of keys is read without reading all that lies beside it."""
+
+    def tables(self, requests: Sequence[TableRequest]) -> list[Table]:
+        """As `Source.tables`: what is there, whatever wrote it."""
+
+    def chunks(self, table: Table, size: ChunkSize) -> list[Chunk]:
+        """As `Source.chunks`."""
+
+    def sequence(self, view: View, chunk: Chunk) -> Digest:
+        """The MD5 of the chunk's rows in the order of the view's key, with semicolons between them."""
+
+    def buckets(self, view: View, digits: int) -> Mapping[str, Digest]:
+        """The table's rows by the first digits of their key's MD5; a bucket without rows may be left out.
+
+        Its checksum is the sum of the rows' MD5s, of each the first 15 digits as a number: rows that are there twice
+        count twice, and their order does not matter.
+        """
+
+    def rows(self, view: View, part: Chunk | Bucket) -> Iterable[RowDigest]:
+        """Each row of the part, in any order."""
+
+    def cells(self, view: View, rows: Sequence[RowId]) -> Mapping[RowId, Sequence[str | None]]:
+        """For each of the rows the MD5 of every column's spelling; one that is not there is left out."""
+
+    def close(self) -> None:
+        """Give back what is held. May be called twice, and ends statements that are under way."""
+
+
+@dataclass(frozen=True, slots=True)
 class Connector:
     """An engine's entry in the registry: how to open each of its roles (None: it does not play that role)."""
 
@@ -277,3 +329,4 @@ class Connector:
     open_server: Callable[[Connection], Server]
     open_source: Callable[[SourceRequest], Source] | None = None
     open_target: Callable[[TargetRequest], Target] | None = None
+    open_digests: Callable[[DigestRequest], Digests] | None = None

@@ -17,10 +17,14 @@ from rowferry.pipeline.job import Job
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The tables of a stream, each with the source it is read from, and what planning found."""
+    """The tables of a stream, each with the source it is read from, and what planning found.
+
+    `places`: by the target table's name, which of the config's source connections it comes from.
+    """
 
     tables: tuple[PlannedTable, ...]
     sources: Mapping[str, Source]
+    places: Mapping[str, int]
     findings: tuple[Finding, ...]
 
     def source_of(self, table: PlannedTable) -> Source:
@@ -79,9 +83,9 @@ def open_target(job: Job) -> Target:
 def make_plan(job: Job, sources: Sequence[Source], target: Target, prepared: bool) -> Plan:
     """Read both sides and decide. With `prepared` the target's structure is already made."""
     parts = job.config.source.connections
-    found: list[tuple[Source, str, Table]] = []
-    for source, part in zip(sources, parts, strict=True):
-        found += [(source, part.alias or "", table) for table in source.tables(_requests(part))]
+    found: list[tuple[int, str, Table]] = []
+    for place, (source, part) in enumerate(zip(sources, parts, strict=True)):
+        found += [(place, part.alias or "", table) for table in source.tables(_requests(part))]
     if not found:
         raise Refused("The source has no user tables: name another database or schema, or write a query.")
     tables = _without_clashes([(alias, table) for _, alias, table in found])
@@ -89,7 +93,8 @@ def make_plan(job: Job, sources: Sequence[Source], target: Target, prepared: boo
     pairs = list(zip(planned.tables, found, strict=True))
     return Plan(
         tables=tuple(replace(table, source=original) for table, (_, _, original) in pairs),
-        sources={str(table.target.name): source for table, (source, _, _) in pairs},
+        sources={str(table.target.name): sources[place] for table, (place, _, _) in pairs},
+        places={str(table.target.name): place for table, (place, _, _) in pairs},
         findings=planned.findings,
     )
 

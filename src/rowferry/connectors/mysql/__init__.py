@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rowferry.connectors.base import Capabilities, Connector, Server, Source, SourceRequest, Target, TargetRequest
+from rowferry.connectors.base import (
+    Capabilities,
+    Connector,
+    DigestRequest,
+    Digests,
+    Server,
+    Source,
+    SourceRequest,
+    Target,
+    TargetRequest,
+)
 from rowferry.connectors.mysql.server import MySqlServer
 from rowferry.connectors.mysql.source import MySqlSource
 
@@ -26,10 +36,17 @@ def _open_target(request: TargetRequest) -> Target:
     return open_target(request)
 
 
+def _open_digests(request: DigestRequest) -> Digests:
+    from rowferry.connectors.mysql.digest import open_digests  # noqa: PLC0415 - browsing needs no Arrow and no driver
+
+    return open_digests(request)
+
+
 CONNECTOR = Connector(
     name="mysql",
     capabilities=Capabilities(),
     open_server=_open_server,
     open_source=_open_source,
     open_target=_open_target,
+    open_digests=_open_digests,
 )

@@ -6,6 +6,8 @@ from rowferry.config.connection import Connection
 from rowferry.connectors.base import (
     Capabilities,
     Connector,
+    DigestRequest,
+    Digests,
     Server,
     Source,
     SourceRequest,
@@ -32,11 +34,18 @@ def _open_target(request: TargetRequest) -> Target:
     return open_target(request)
 
 
+def _open_digests(request: DigestRequest) -> Digests:
+    from rowferry.connectors.postgres.digest import open_digests  # noqa: PLC0415 - each role when it is first wanted
+
+    return open_digests(request)
+
+
 CONNECTOR = Connector(
     name="postgresql",
     capabilities=Capabilities(schemas=True, source=True, target=True),
     open_server=_open_server,
     open_source=_open_source,
     open_target=_open_target,
+    open_digests=_open_digests,
 )
 """The engine's entry in the registry; each role is imported when it is first opened."""

@@ -1,0 +1,161 @@
+"""Values as MySQL and MariaDB spell them for a checksum: one row for each form and type, none of which sends a value.
+
+A session is ours (`connect`): its zone is UTC, its charset utf8mb4.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from rowferry.connectors.mysql.sql import quoted
+from rowferry.errors import InvalidInput
+from rowferry.model import types as t
+from rowferry.model.digests import Compared, Form, Spelling
+from rowferry.model.tables import Column
+
+Value = Callable[[str, Column], str]
+Dress = Callable[[str, Spelling, bool], str]
+
+_UNICODE = frozenset({"utf8mb4", "utf8mb3", "utf8", "ascii"})
+_MILLISECONDS = len("2024-02-29 23:59:59.123")
+
+
+def _plain(name: str, column: Column) -> str:
+    """Zeros before a number are a matter of its column's display."""
+    return f"({name} + 0)" if "zerofill" in column.native.declared else name
+
+
+def _number(name: str, _: Column) -> str:
+    return f"({name} + 0)"
+
+
+def _characters(name: str, column: Column) -> str:
+    charset = column.native.charset
+    return name if charset is None or charset in _UNICODE else f"CONVERT({name} USING utf8mb4)"
+
+
+def _as_char(name: str, _: Column) -> str:
+    return f"CAST({name} AS CHAR)"
+
+
+def _bits(name: str, column: Column) -> str:
+    length = column.type.length if isinstance(column.type, t.Bits) else None
+    return f"LPAD(BIN({name} + 0), {length or 1}, '0')"
+
+
+def _json(name: str, column: Column) -> str:
+    return name if column.native.charset else f"CAST({name} AS CHAR)"
+
+
+def _double(name: str, _: Column) -> str:
+    """A point's own form holds the bits of its coordinates, the lowest byte first, behind 4 + 1 + 4 bytes."""
+    return f"HEX(REVERSE(SUBSTR(POINT({name}, 0), 10, 8)))"
+
+
+def _bytes(name: str, _: Column) -> str:
+    return name
+
+
+def _as_binary(name: str, _: Column) -> str:
+    return f"CAST({name} AS BINARY)"
+
+
+def _ewkb(name: str, _: Column) -> str:
+    """As `carriers` makes it of the server's own form, the SRID and then WKB."""
+    own = f"CAST({name} AS BINARY)"
+    with_srid = f"CONCAT(SUBSTR({own}, 5, 4), x'20', SUBSTR({own}, 1, 4), SUBSTR({own}, 10))"
+    return f"IF(SUBSTR({own}, 1, 4) = x'00000000', SUBSTR({own}, 5), {with_srid})"
+
+
+_VALUES: dict[Form, dict[type, Value]] = {
+    Form.WHOLE: {t.Integer: _plain, t.Year: _number},
+    Form.DECIMAL: {t.Integer: _plain, t.Year: _number, t.Decimal: _plain},
+    Form.FLOAT: {t.Float: _double},
+    Form.TEXT: {
+        t.Text: _characters,
+        t.Enum: _characters,
+        t.Set: _characters,
+        t.Json: _json,
+        t.Bits: _bits,
+        t.Uuid: _as_char,
+        t.Inet: _as_char,
+    },
+    Form.BYTES: {t.Binary: _bytes, t.Uuid: _as_binary, t.Geometry: _ewkb},
+    Form.DATE: {t.Date: _as_char},
+    Form.MOMENT: {t.DateTime: _as_char},
+    Form.INSTANT: {t.Instant: _as_char},
+    Form.CLOCK: {t.Duration: _as_char},
+}
+"""The value itself, by form and by the column's own type."""
+
+
+def _bare(value: str, _: Spelling, nullable: bool) -> str:
+    return f"IFNULL({value}, '')" if nullable else value
+
+
+def _trimmed(value: str) -> str:
+    return f"TRIM(TRAILING '.' FROM TRIM(TRAILING '0' FROM {value}))"
+
+
+def _decimal(value: str, spelling: Spelling, nullable: bool) -> str:
+    """Without zeros at the end of the fraction, but with those of a number that has none."""
+    if spelling.trimmed:
+        text = f"CAST({value} AS CHAR)"
+        value = f"IF(INSTR({text}, '.'), {_trimmed(text)}, {text})"
+    return _bare(value, spelling, nullable)
+
+
+def _text(value: str, spelling: Spelling, nullable: bool) -> str:
+    if spelling.one_line:
+        value = f"REPLACE(REPLACE({value}, '\\r', ' '), '\\n', ' ')"
+    if spelling.hashed:
+        return _bare(f"MD5({value})", spelling, nullable)
+    framed = f"CONCAT(LENGTH({value}), ':', {value})"
+    return f"IFNULL({framed}, ':')" if nullable else framed
+
+
+def _hex(value: str, spelling: Spelling, nullable: bool) -> str:
+    if spelling.hashed:
+        return _bare(f"MD5({value})", spelling, nullable)
+    return _bare(f"CONCAT('\\\\x', LOWER(HEX({value})))", spelling, nullable)
+
+
+def _bits_in_hex(value: str, spelling: Spelling, nullable: bool) -> str:
+    return _bare(f"CONCAT('\\\\x', LOWER({value}))", spelling, nullable)
+
+
+def _seconds(value: str, spelling: Spelling, fraction: bool) -> str:
+    if spelling.digits < 6 and fraction:
+        value = f"LEFT({value}, {_MILLISECONDS})"
+    return _trimmed(value) if fraction else value
+
+
+_DRESSES: dict[Form, Dress] = {
+    Form.WHOLE: _bare,
+    Form.DECIMAL: _decimal,
+    Form.FLOAT: _bits_in_hex,
+    Form.TEXT: _text,
+    Form.BYTES: _hex,
+    Form.DATE: _bare,
+}
+"""What becomes of the value, by form; those with seconds are in `spelled`."""
+
+
+def spelled(one: Compared) -> str:
+    """The column's values in their form, '' for NULL (':' for a text that is NULL)."""
+    column, spelling = one.column, one.spelling
+    value = _VALUES[spelling.form].get(type(column.type))
+    if value is None:
+        raise InvalidInput(f"The column {column.name} of type {column.native.declared} cannot be compared.")
+    expression = value(quoted(column.name), column)
+    if spelling.form in _DRESSES:
+        return _DRESSES[spelling.form](expression, spelling, column.nullable)
+    expression = _seconds(expression, spelling, bool(column.native.scale))
+    if spelling.form is Form.INSTANT:
+        expression = f"CONCAT({expression}, '+00')"
+    return _bare(expression, spelling, column.nullable)
+
+
+def row(columns: Sequence[Compared]) -> str:
+    """The spelling of a row of these columns."""
+    return f"CONCAT_WS(',', {', '.join(map(spelled, columns))})"

@@ -1,0 +1,293 @@
+"""Verification: both sides make checksums of the same parts of each table, and only parts that differ are looked into.
+
+While all is equal, nothing but checksums crosses the wire. A part that differs is compared row by row, by the rows'
+keys and checksums, and for the rows that differ each column's checksum says which columns do.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack, closing
+from dataclasses import dataclass
+from itertools import islice
+from typing import TypeVar
+
+from rowferry.config.stream import SourceConnection, WriteMode
+from rowferry.connectors.base import DigestRequest, Digests, PlannedTable, TableRequest
+from rowferry.connectors.registry import connector
+from rowferry.errors import Different, InvalidInput, MissingTable, Refused
+from rowferry.model.chunks import Chunk
+from rowferry.model.digests import (
+    NOTHING,
+    Bucket,
+    Comparison,
+    Digest,
+    KeyRange,
+    RowDigest,
+    RowKind,
+    TableComparison,
+)
+from rowferry.pipeline.job import Events, Job
+from rowferry.pipeline.pairs import Pair, missing_columns, pair
+from rowferry.pipeline.plan import Plan, make_plan, open_sources, open_target
+from rowferry.pipeline.signals import Signals
+from rowferry.pipeline.tally import MOST_NAMED, Found, Tally, differences
+
+BUCKET_ROWS = 8000
+"""About how many rows of a table without an order share a checksum."""
+
+TOGETHER = 50_000
+"""How many rows of such a table are compared one by one at the same time."""
+
+AHEAD = 64
+"""How many parts of a table are asked for before the first of them is looked at."""
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Sides:
+    """Both ends, as they are asked for one table."""
+
+    source: Digests
+    target: Digests
+    same_engine: bool
+
+    @property
+    def ranges(self) -> bool:
+        """Whether both can read ranges of a key."""
+        return self.source.ranges and self.target.ranges
+
+
+def verify(job: Job, events: Events, signals: Signals) -> Comparison:
+    """Plan the job's stream once more, and compare what it read with what is on the target; neither is written to.
+
+    Refused, in one sentence, where it cannot be known which rows were meant.
+    """
+    check_comparable(job)
+    with ExitStack() as stack:
+        sources = [stack.enter_context(closing(source)) for source in open_sources(job)]
+        target = stack.enter_context(closing(open_target(job)))
+        for end in (*sources, target):
+            signals.on_break(end.close)
+        plan = make_plan(job, sources, target, prepared=True)
+        signals.check()
+        return compare(job, plan, events, signals)
+
+
+def check_comparable(job: Job) -> None:
+    """Refused where the config itself says that source and target do not hold the same rows."""
+    config = job.config
+    if config.target.spec.db is not None and config.target.spec.db.skip_data:
+        raise Refused("skipData moves no rows, so there is nothing to verify.")
+
+
+def compare(job: Job, plan: Plan, events: Events, signals: Signals) -> Comparison:
+    """Compare the tables of a plan; the differences are in the result, not raised."""
+    began = time.monotonic()
+    with ExitStack() as stack:
+        ends = _open(job, plan, stack, signals)
+        workers = max(job.workers, 1)
+        team = stack.enter_context(ThreadPoolExecutor(2 * workers, "digest"))
+        tables = stack.enter_context(ThreadPoolExecutor(workers, "verify"))
+        for pool in (team, tables):
+            stack.callback(pool.shutdown, wait=False, cancel_futures=True)
+        extra_allowed = job.config.write_mode in (WriteMode.APPEND, WriteMode.UPSERT)
+
+        def one(table: PlannedTable) -> TableComparison:
+            signals.check()
+            found = _TableRun(ends[str(table.target.name)], team, signals, extra_allowed).compare(table)
+            events.log("info" if found.equal else "warning", f"Verified {found.summary}.", table=found.target)
+            return found
+
+        compared = [future.result() for future in [tables.submit(one, table) for table in plan.tables]]
+    return Comparison(tuple(compared), time.monotonic() - began)
+
+
+def refuse_differences(found: Comparison) -> None:
+    """Different, naming the tables and their counts, unless everything is equal."""
+    wrong = [table.summary for table in found.tables if not table.equal]
+    if wrong:
+        more = f"; and {len(wrong) - 10} more tables" if len(wrong) > 10 else ""
+        raise Different(f"Source and target differ: {'; '.join(wrong[:10])}{more}.")
+
+
+def _open(job: Job, plan: Plan, stack: ExitStack, signals: Signals) -> Mapping[str, Sides]:
+    """Both ends of each table, by the target table's name."""
+    config = job.config
+
+    def opened(request: DigestRequest) -> Digests:
+        opener = connector(request.connection.engine).open_digests
+        if opener is None:
+            raise InvalidInput(f"A connection of type {request.connection.type.value} cannot be verified yet.")
+        digests = stack.enter_context(closing(opener(request)))
+        signals.on_break(digests.close)
+        return digests
+
+    def source(part: SourceConnection) -> Digests:
+        return opened(DigestRequest(job.connections[part.connection_id], part.database, part.schema_))
+
+    db, connection = config.target.spec.db, job.connections[config.target.id]
+    place = (db.database, db.schema_) if db else (None, None)
+    target = opened(DigestRequest(connection, *place, spec=config.target.spec, planned=plan.tables))
+    parts = [(part, source(part)) for part in config.source.connections]
+    return {
+        str(table.target.name): Sides(
+            parts[plan.places[str(table.target.name)]][1],
+            target,
+            job.connections[parts[plan.places[str(table.target.name)]][0].connection_id].engine == connection.engine,
+        )
+        for table in plan.tables
+    }
+
+
+class _TableRun:
+    """The comparison of one table."""
+
+    def __init__(self, sides: Sides, team: ThreadPoolExecutor, signals: Signals, extra_allowed: bool) -> None:
+        self._sides = sides
+        self._team = team
+        self._signals = signals
+        self._tally = Tally(extra_allowed)
+
+    def compare(self, table: PlannedTable) -> TableComparison:
+        """Compare; a table that is not there, or lacks a column, is no error but a difference."""
+        names = {"source": str(table.source.name), "target": str(table.target.name)}
+        try:
+            (there,) = self._sides.target.tables([TableRequest(str(table.target.name))])
+        except MissingTable:
+            return TableComparison(**names, equal=False, reason="is not on the target")
+        missing = missing_columns(table, there)
+        if missing:
+            reason = f"lacks the column {', '.join(missing)} on the target"
+            return TableComparison(**names, equal=False, reason=reason)
+        both = pair(table, there, self._sides.same_engine, self._sides.ranges)
+        (self._by_ranges if both.source.ordered else self._by_buckets)(both)
+        tally = self._tally
+        return TableComparison(
+            **names,
+            equal=tally.equal,
+            source_rows=tally.source_rows,
+            target_rows=tally.target_rows,
+            missing=tally.counts[RowKind.MISSING],
+            extra=tally.counts[RowKind.EXTRA],
+            different=tally.counts[RowKind.DIFFERENT],
+            extra_allowed=tally.extra_allowed,
+            complete=tally.complete,
+            key=both.key_names,
+            ranges=tuple(tally.ranges),
+            rows=tuple(tally.rows),
+            skipped=both.skipped,
+        )
+
+    def _by_ranges(self, both: Pair) -> None:
+        """Parts are ranges of the key, in its order."""
+        chunks = iter(self._sides.source.chunks(both.source.table, both.size))
+
+        def asked(some: Iterable[Chunk]) -> list[tuple[Chunk, Future[Digest], Future[Digest]]]:
+            return [
+                (
+                    chunk,
+                    self._team.submit(self._sides.source.sequence, both.source, chunk),
+                    self._team.submit(self._sides.target.sequence, both.target, chunk),
+                )
+                for chunk in some
+            ]
+
+        while batch := asked(islice(chunks, AHEAD)):
+            for chunk, source, target in batch:
+                if self._counted(source.result(), target.result()):
+                    continue
+                if len(self._tally.ranges) < MOST_NAMED and not self._tally.extra_allowed:
+                    self._tally.ranges.append(KeyRange(chunk.low, chunk.high))
+                self._look_into(both, chunk)
+            self._signals.check()
+
+    def _by_buckets(self, both: Pair) -> None:
+        """Parts are rows whose keys (or, without a key, whose values) have checksums that begin alike."""
+        expected = max(both.source.table.estimated_rows, both.target.table.estimated_rows)
+        digits = 2
+        while digits < 5 and expected > BUCKET_ROWS * 16**digits:
+            digits += 1
+        source, target = self._both(
+            lambda: self._sides.source.buckets(both.source, digits),
+            lambda: self._sides.target.buckets(both.target, digits),
+        )
+        wrong = []
+        for prefix in sorted({*source, *target}):
+            here, there = source.get(prefix, NOTHING), target.get(prefix, NOTHING)
+            if not self._counted(here, there):
+                wrong.append((prefix, here.rows + there.rows))
+        for bucket in _together(wrong):
+            self._look_into(both, bucket)
+
+    def _counted(self, source: Digest, target: Digest) -> bool:
+        """Count the rows of a part; whether it is the same on both sides."""
+        self._tally.source_rows += source.rows
+        self._tally.target_rows += target.rows
+        return source.equals(target)
+
+    def _look_into(self, both: Pair, part: Chunk | Bucket) -> None:
+        """Find the rows of a part that differ, unless enough are known."""
+        self._signals.check()
+        if self._tally.full:
+            self._tally.put_off()
+            return
+        source, target = self._both(
+            lambda: list(self._sides.source.rows(both.source, part)),
+            lambda: list(self._sides.target.rows(both.target, part)),
+        )
+        self._note(both, differences(source, target))
+
+    def _note(self, both: Pair, found: Found) -> None:
+        tally = self._tally
+        for row in found.missing:
+            tally.note(RowKind.MISSING, row.key)
+        for row in found.extra:
+            tally.note(RowKind.EXTRA, row.key if both.source.key else None)
+        named = found.changed[: MOST_NAMED - len(tally.rows)]
+        columns = self._columns(both, named)
+        for at, row in enumerate(found.changed):
+            tally.note(RowKind.DIFFERENT, row.key, columns[at] if at < len(named) else ())
+
+    def _columns(self, both: Pair, rows: Sequence[RowDigest]) -> list[tuple[str, ...]]:
+        """For each of the rows the columns that differ."""
+        if not rows:
+            return []
+        ids = [row.id for row in rows]
+        source, target = self._both(
+            lambda: self._sides.source.cells(both.source, ids), lambda: self._sides.target.cells(both.target, ids)
+        )
+        nothing: Sequence[str | None] = [None] * len(both.names)
+        return [
+            tuple(
+                name
+                for name, here, there in zip(
+                    both.names, source.get(one, nothing), target.get(one, nothing), strict=True
+                )
+                if here != there
+            )
+            for one in ids
+        ]
+
+    def _both(self, source: Callable[[], T], target: Callable[[], T]) -> tuple[T, T]:
+        """Ask both sides at the same time."""
+        asked = self._team.submit(source), self._team.submit(target)
+        return asked[0].result(), asked[1].result()
+
+
+def _together(wrong: Sequence[tuple[str, int]]) -> Iterator[Bucket]:
+    """The buckets that differ, as many together as may be compared at once: each costs a reading of the table."""
+    prefixes: list[str] = []
+    rows = 0
+    for prefix, size in wrong:
+        if prefixes and rows + size > TOGETHER:
+            yield Bucket(tuple(prefixes))
+            prefixes, rows = [], 0
+        prefixes.append(prefix)
+        rows += size
+    if prefixes:
+        yield Bucket(tuple(prefixes))
+
