@@ -26,6 +26,7 @@ from rowferry.control.services import LogFeed, Metrics, Services, StreamControl
 from rowferry.control.sessions import Sessions
 from rowferry.control.streams import Streams
 from rowferry.control.system import System
+from rowferry.control.verifications import Verifications
 from rowferry.errors import Conflict, DataDirectoryInUse
 from rowferry.state.box import Box
 from rowferry.state.store import Store
@@ -50,6 +51,7 @@ class Running:
     """What runs streams and says how it goes. `probes` are its parts, as `System` asks them."""
 
     streams: StreamControl
+    verifications: Verifications
     feed: LogFeed
     metrics: Metrics
     probes: Mapping[str, Callable[[], None]] = field(default_factory=dict)
@@ -86,7 +88,10 @@ def start_streams(ground: Ground) -> Running:
         metrics=metrics,
         settings=ground.settings,
     )
-    return Running(streams, hub, metrics, {"workers": fleet.check})
+    verifications = Verifications(
+        ground.store, ground.connections, ground.settings, launch=fleet.launch, publish=streams.publish
+    )
+    return Running(streams, verifications, hub, metrics, {"workers": fleet.check})
 
 
 def connect_account(settings: Settings, email: str, password: str | None) -> dict[str, str]:
@@ -126,6 +131,7 @@ def _services(settings: Settings, store: Store, run: Callable[[Ground], Running]
         catalog=Catalog(connections),
         configs=configs,
         streams=running.streams,
+        verifications=running.verifications,
         history=History(store, configs),
         system=System(store, settings, {"state": store.ping, **running.probes}),
         feed=running.feed,
@@ -137,10 +143,12 @@ def _lifespan(services: Services, held: ExitStack) -> Callable[[FastAPI], Abstra
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         with held:
+            await run_in_threadpool(services.verifications.recover)
             await run_in_threadpool(services.streams.recover)
             try:
                 yield
             finally:
+                await run_in_threadpool(services.verifications.shutdown)
                 await run_in_threadpool(services.streams.shutdown)
 
     return lifespan

@@ -17,7 +17,8 @@ from rowferry.config.document import read_document
 from rowferry.config.settings import Settings
 from rowferry.config.stream import SchemaPolicy, WriteMode
 from rowferry.config.wording import invalid
-from rowferry.errors import InvalidInput, Refused, RowferryError
+from rowferry.errors import Different, InvalidInput, Refused, RowferryError
+from rowferry.model.digests import Comparison
 from rowferry.model.streams import Stage, StreamState
 from rowferry.pipeline.job import Job, Outcome
 from rowferry.pipeline.signals import Signals
@@ -32,6 +33,7 @@ class Exit(IntEnum):
     BAD_INPUT = 2
     REFUSED = 3
     LIMIT = 4
+    DIFFERENT = 5
     INTERRUPTED = 130
 
 
@@ -44,13 +46,17 @@ _STATES = {
     StreamState.FAILED: Exit.FAILED,
 }
 
-_KINDS: dict[type[RowferryError], Exit] = {InvalidInput: Exit.BAD_INPUT, Refused: Exit.REFUSED}
+_KINDS: dict[type[RowferryError], Exit] = {
+    InvalidInput: Exit.BAD_INPUT,
+    Refused: Exit.REFUSED,
+    Different: Exit.DIFFERENT,
+}
 
 app = typer.Typer(
     name="rowferry",
     epilog=(
         "Exit codes: 0 done, 1 failed, 2 bad input, 3 refused before anything was written, "
-        "4 a limit was reached, 130 interrupted."
+        "4 a limit was reached, 5 source and target differ, 130 interrupted."
     ),
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -138,10 +144,33 @@ def migrate(
     job = job_from_urls(
         source,
         target,
-        tables=[name.strip() for name in tables.split(",") if name.strip()],
+        tables=_names(tables),
         policies={key: value.value for key, value in policies.items() if value is not None},
     )
     _run(job, as_json, anew)
+
+
+@app.command()
+def verify(
+    source: Annotated[str, typer.Argument(help="mysql://, mariadb:// or postgresql:// URL with its database.")],
+    target: Annotated[str, typer.Argument(help="Such a URL, or file:///folder?format=parquet.")],
+    tables: Annotated[str, typer.Option(help="Names joined by commas; without it every user table.")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Compare two places table by table, without sending rows; exit code 0 when they are equal, 5 when they differ."""
+    from rowferry.control.oneshot import job_from_urls  # noqa: PLC0415  it loads the drivers
+
+    job = job_from_urls(source, target, tables=_names(tables))
+    outcome, _ = _carried_out(job.model_copy(update={"verify_only": True}))
+    found = outcome.comparison
+    if as_json:
+        error = outcome.error.message if outcome.error else None
+        _print_json({"comparison": found.document() if found else None, "error": error})
+    elif found is not None:
+        _print_comparison(found)
+    if found is None:
+        sys.exit(exit_code(outcome))
+    sys.exit(Exit.DONE if found.equal else Exit.DIFFERENT)
 
 
 @app.command()
@@ -171,19 +200,24 @@ def _failure(error: RowferryError) -> Exit:
 
 
 def _run(job: Job, as_json: bool, anew: bool) -> NoReturn:
-    from rowferry.control import oneshot  # noqa: PLC0415  it loads the drivers
-
-    signals = Signals()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: signals.end(StreamState.PAUSED))
-    with Terminal() as terminal:
-        outcome = oneshot.run(job, terminal, signals, anew)
+    outcome, terminal = _carried_out(job, anew)
     summary = _summary(outcome, terminal)
     if as_json:
         _print_json(summary)
     else:
         _print_summary(summary)
     sys.exit(exit_code(outcome))
+
+
+def _carried_out(job: Job, anew: bool = False) -> tuple[Outcome, Terminal]:
+    """The job, carried out in this process and shown in the terminal; an interruption lets it end in order."""
+    from rowferry.control import oneshot  # noqa: PLC0415  it loads the drivers
+
+    signals = Signals()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: signals.end(StreamState.PAUSED))
+    with Terminal() as terminal:
+        return oneshot.run(job, terminal, signals, anew), terminal
 
 
 def exit_code(outcome: Outcome) -> Exit:
@@ -217,6 +251,25 @@ def _print_summary(summary: dict[str, Any]) -> None:
     typer.echo(f"{summary['status']}: {summary['rows']:,} rows in {summary['elapsed']:.1f} s")
     if summary["resumable"]:
         typer.echo("What is written stays: the same command goes on where this one ended, with --anew it begins anew.")
+
+
+def _print_comparison(found: Comparison) -> None:
+    """The tables, and under each of them its rows that differ, by their keys."""
+    for table in found.tables:
+        typer.echo(table.summary)
+        for row in table.rows:
+            names = zip(table.key, row.key, strict=True) if row.key else ()
+            key = ", ".join(f"{name} {value}" for name, value in names) or "a row without a key"
+            columns = f" in {', '.join(row.columns)}" if row.columns else ""
+            typer.echo(f"  {row.kind.value}: {key}{columns}")
+        for skipped in table.skipped:
+            typer.echo(f"  not compared: {skipped.column}, because {skipped.reason}")
+    word = "EQUAL" if found.equal else "DIFFERENT"
+    typer.echo(f"{word}: {found.rows:,} rows on both sides in {found.elapsed:.1f} s")
+
+
+def _names(listed: str) -> list[str]:
+    return [name.strip() for name in listed.split(",") if name.strip()]
 
 
 def _settings(**given: Any) -> Settings:

@@ -14,14 +14,19 @@ from fastapi.testclient import TestClient
 from rowferry.app import Ground, Running, create_app
 from rowferry.config.settings import Settings
 from rowferry.control.services import Services
+from rowferry.control.verifications import Verifications
 from rowferry.model.streams import StreamState
-from tests.control.ferry import MemoryFeed, MemoryMetrics, MemoryStreams
+from tests.control.ferry import MemoryFeed, MemoryMetrics, MemoryStreams, launch_memory
 
 EMAIL, PASSWORD = "owner@example.org", "a long password"
 
 
 def run(ground: Ground) -> Running:
-    return Running(MemoryStreams(ground.store, ground.configs), MemoryFeed(), MemoryMetrics())
+    streams = MemoryStreams(ground.store, ground.configs)
+    verifications = Verifications(
+        ground.store, ground.connections, ground.settings, launch=launch_memory, publish=lambda _: None
+    )
+    return Running(streams, verifications, MemoryFeed(), MemoryMetrics())
 
 
 @dataclass

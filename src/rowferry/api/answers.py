@@ -7,12 +7,12 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
-from rowferry.api.examples import CONFIG_ID, CONNECTION_ID, CREATED, STREAM_ID
+from rowferry.api.examples import CONFIG_ID, CONNECTION_ID, CREATED, STREAM_ID, VERIFICATION_ID
 from rowferry.config.connection import ConnectionSpec, ConnectionType, Ssl
 from rowferry.config.stream import StreamConfig
 from rowferry.control.system import Health, InstallMode, SqlCapture
 from rowferry.model.findings import Severity
-from rowferry.model.streams import Mode, Stage, StreamState
+from rowferry.model.streams import Mode, Stage, StreamState, VerificationState
 
 
 class Answer(BaseModel):
@@ -153,6 +153,77 @@ class StreamList(Answer):
     items: list[StreamAnswer]
     total: int
     filtered: int
+
+
+class RowDifferenceAnswer(Answer):
+    """A row that differs. Of its values the key alone is told, and for a different row which columns differ."""
+
+    kind: Literal["missing", "extra", "different"]
+    key: dict[str, str] | None = Field(description="By column; null where the table has no key.")
+    columns: list[str]
+
+
+class KeyRangeAnswer(Answer):
+    """Keys above one and up to another; null leaves that side open."""
+
+    above: list[int | str] | None
+    up_to: list[int | str] | None
+
+
+class SkippedAnswer(Answer):
+    """A column that is not compared."""
+
+    column: str
+    reason: str
+
+
+class TableComparisonAnswer(Answer):
+    """One table, compared. `missing`, `extra` and `different` are lower bounds unless `complete`."""
+
+    source: str
+    target: str
+    equal: bool
+    source_rows: int
+    target_rows: int
+    missing: int = Field(description="Rows that the target lacks.")
+    extra: int = Field(description="Rows that only the target has.")
+    different: int = Field(description="Rows that have other values on the target.")
+    extra_allowed: bool = Field(description="Whether extra rows are no difference: writeMode append or upsert.")
+    complete: bool
+    reason: str | None = Field(description="Why the table could not be compared at all.")
+    key: list[str]
+    ranges: list[KeyRangeAnswer] = Field(description="The first key ranges that differ, at most 100.")
+    rows: list[RowDifferenceAnswer] = Field(description="The first rows that differ, at most 100.")
+    skipped: list[SkippedAnswer]
+
+
+class ComparisonAnswer(Answer):
+    """Source and target, compared. `rows` counts both sides, `elapsed` seconds."""
+
+    equal: bool
+    rows: int
+    elapsed: float
+    tables: list[TableComparisonAnswer]
+
+
+class VerificationAnswer(Answer):
+    """A verification: it runs, and then has either a comparison or an error."""
+
+    id: str = Field(examples=[VERIFICATION_ID])
+    stream_id: str = Field(examples=[STREAM_ID])
+    status: VerificationState
+    created: int = Field(description="Unix seconds.", examples=[CREATED])
+    finished_at: int | None = Field(description="Unix seconds.")
+    elapsed: float = Field(description="Seconds.")
+    error: RunError | None
+    comparison: ComparisonAnswer | None
+
+
+class VerificationList(Answer):
+    """A stream's verifications, the newest first."""
+
+    items: list[VerificationAnswer]
+    total: int
 
 
 class SideStats(Answer):

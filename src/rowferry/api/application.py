@@ -6,7 +6,7 @@ from typing import Any
 
 from fastapi import FastAPI
 
-from rowferry.api import configs, connections, docs, logs, streams, system, user
+from rowferry.api import configs, connections, docs, logs, streams, system, user, verifications
 from rowferry.api.contract import contract
 from rowferry.api.errors import install_handlers
 from rowferry.api.gate import Gate
@@ -17,7 +17,16 @@ from rowferry.control.sessions import Sessions
 
 BASE_PATH = "/api/v1"
 
-_ROUTERS = (connections.router, configs.router, streams.router, logs.router, system.router, user.router, docs.router)
+_ROUTERS = (
+    connections.router,
+    configs.router,
+    streams.router,
+    verifications.router,
+    logs.router,
+    system.router,
+    user.router,
+    docs.router,
+)
 
 
 class Api(FastAPI):

@@ -7,6 +7,7 @@ from typing import Any
 CONNECTION_ID = "conn_2t3EmXcvcg2J6I9mJ02UaiMVxfb"
 CONFIG_ID = "config_2t3FvKx0VsPsS5YbQz1mBhWcE4d"
 STREAM_ID = "stream_2t3HSWnLvjeOCuuVPsuJVUhawj2"
+VERIFICATION_ID = "verify_2t3JUaQ8nGmYcX1vBkRzWfDhLe5"
 CREATED = 1739572516
 
 

@@ -87,12 +87,16 @@ class Logged:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """The run is over. `state` is a StreamState; `error`: `RowferryError.document()` where it failed."""
+    """The run is over. `state` is a StreamState; `error`: `RowferryError.document()` where it failed.
+
+    `comparison`: `Comparison.document()` where source and target were compared.
+    """
 
     state: str
     elapsed: float
     error: dict[str, str] | None = None
     report: tuple[dict[str, Any], ...] = ()
+    comparison: dict[str, Any] | None = None
 
 
 Down = Assign | Drain | Halt | Forget

@@ -351,6 +351,9 @@ class StreamConfig(Spec):
     description: Words | None = None
     reporting_interval: Number = Field(default=3, ge=1, le=LONGEST)
     limits: Limits = Limits()
+    verify: bool = Field(
+        default=False, description="Compare source and target after the load; a difference fails the stream."
+    )
     source: Source
     target: Target
 
@@ -365,6 +368,8 @@ class StreamConfig(Spec):
         return self
 
     def _check_cdc(self) -> None:
+        if self.verify:
+            raise ValueError("verify compares once, after a load: it is for mode convert")
         if len(self.source.connections) != 1:
             raise ValueError("mode cdc takes exactly one source connection")
         source = self.source.connections[0]

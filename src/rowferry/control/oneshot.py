@@ -73,7 +73,7 @@ def run(job: Job, events: Events, signals: Signals, anew: bool = False) -> Outco
         if anew:
             running.forget()
         outcome = running.execute()
-        if outcome.state not in (StreamState.PAUSED, StreamState.FAILED):
+        if outcome.state not in (StreamState.PAUSED, StreamState.FAILED) and not job.verify_only:
             running.forget()
         return outcome
 

@@ -13,6 +13,7 @@ from rowferry.control.configs import Configs
 from rowferry.control.connections import Connections
 from rowferry.control.history import History
 from rowferry.control.system import System
+from rowferry.control.verifications import Verifications
 from rowferry.state.box import Box
 from rowferry.state.records import StreamRecord
 from rowferry.state.store import Store
@@ -78,6 +79,7 @@ class Services:
     catalog: Catalog
     configs: Configs
     streams: StreamControl
+    verifications: Verifications
     history: History
     system: System
     feed: LogFeed

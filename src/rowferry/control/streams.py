@@ -21,8 +21,10 @@ from rowferry.control.configs import Configs
 from rowferry.control.connections import Connections
 from rowferry.control.fleet import Assignment, Fleet
 from rowferry.control.footprint import footprint, meet, refined
+from rowferry.control.jobs import make_job
 from rowferry.control.stats import stats_document
 from rowferry.control.validate import validate
+from rowferry.control.verifications import record_comparison
 from rowferry.errors import Conflict, InvalidInput, NotFound, Recovery, RowferryError
 from rowferry.model.streams import ACTIVE, MOVES, TERMINAL, Action, Mode, Stage, StreamState
 from rowferry.pipeline.job import Job
@@ -193,7 +195,7 @@ class Streams:
 
     def logged(self, stream_id: str, entry: Logged) -> None:
         """`Listener.logged`: keep it and pass it on."""
-        self._publish(
+        self.publish(
             LogEntry(entry.level, entry.message, entry.type, entry.category, stream_id, extra=dict(entry.extra))
         )
 
@@ -207,6 +209,7 @@ class Streams:
         if live.progress is not None:
             fields = {**_fields(live.progress), **fields}
         self._live.pop(stream_id)
+        record_comparison(self._store, stream_id, end)
         if state is StreamState.PAUSED and self._closing and live.wish is None:
             self._store.streams.update(stream_id, **fields)
             return False
@@ -319,11 +322,7 @@ class Streams:
         return self._job_of(record.id, StreamConfig.model_validate(record.config), record.elapsed)
 
     def _job_of(self, name: str, config: StreamConfig, elapsed: float) -> Job:
-        ids = {part.connection_id for part in config.source.connections} | {config.target.id}
-        connections = {connection_id: self._connections.resolve(connection_id) for connection_id in sorted(ids)}
-        return Job(
-            stream_id=name, config=config, connections=connections, elapsed=elapsed, workers=self._settings.workers
-        )
+        return make_job(self._connections, self._settings, name, config, elapsed)
 
     def _fresh(self, record: StreamRecord) -> StreamRecord:
         live = self._live.get(record.id)
@@ -338,9 +337,10 @@ class Streams:
         return moved
 
     def _log(self, stream_id: str, level: str, message: str) -> None:
-        self._publish(LogEntry(level, message, stream_id=stream_id))
+        self.publish(LogEntry(level, message, stream_id=stream_id))
 
-    def _publish(self, entry: LogEntry) -> None:
+    def publish(self, entry: LogEntry) -> None:
+        """Keep the entry, and pass it on."""
         self._store.logs.append([entry])
         self._hub.publish(entry)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
 from rowferry.model.chunks import Key
 from rowferry.model.tables import Column, Table
@@ -166,6 +167,39 @@ class TableComparison:
     skipped: tuple[Skipped, ...] = ()
     reason: str | None = None
 
+    def document(self) -> dict[str, Any]:
+        """The table as clients get it. Of values it holds keys alone."""
+        return {
+            "source": self.source,
+            "target": self.target,
+            "equal": self.equal,
+            "sourceRows": self.source_rows,
+            "targetRows": self.target_rows,
+            "missing": self.missing,
+            "extra": self.extra,
+            "different": self.different,
+            "extraAllowed": self.extra_allowed,
+            "complete": self.complete,
+            "reason": self.reason,
+            "key": list(self.key),
+            "ranges": [
+                {
+                    "above": None if one.low is None else list(one.low),
+                    "upTo": None if one.high is None else list(one.high),
+                }
+                for one in self.ranges
+            ],
+            "rows": [
+                {
+                    "kind": row.kind.value,
+                    "key": None if row.key is None else dict(zip(self.key, row.key, strict=True)),
+                    "columns": list(row.columns),
+                }
+                for row in self.rows
+            ],
+            "skipped": [{"column": one.column, "reason": one.reason} for one in self.skipped],
+        }
+
     @property
     def summary(self) -> str:
         """The table in one phrase: names and counts, never a key or a value."""
@@ -191,6 +225,16 @@ class Comparison:
     def equal(self) -> bool:
         """Whether the target holds what was meant, in every table."""
         return all(table.equal for table in self.tables)
+
+    def document(self) -> dict[str, Any]:
+        """The whole as clients get it."""
+        elapsed = round(self.elapsed, 3)
+        return {
+            "equal": self.equal,
+            "rows": self.rows,
+            "elapsed": elapsed,
+            "tables": [table.document() for table in self.tables],
+        }
 
     @property
     def rows(self) -> int:

@@ -34,7 +34,17 @@ class Stage(StrEnum):
     CREATE_META = "createMeta"
     DATA_TRANSFER = "dataTransfer"
     S3_UPLOAD = "s3Upload"
+    VERIFY = "verify"
     FINISHED = "finished"
+
+
+class VerificationState(StrEnum):
+    """How a verification stands: `EQUAL` and `DIFFERENT` are results, `FAILED` means that there is none."""
+
+    RUNNING = "RUNNING"
+    EQUAL = "EQUAL"
+    DIFFERENT = "DIFFERENT"
+    FAILED = "FAILED"
 
 
 class Mode(StrEnum):

@@ -12,6 +12,7 @@ from rowferry.config.connection import Connection
 from rowferry.config.fields import Spec
 from rowferry.config.stream import StreamConfig
 from rowferry.errors import RowferryError
+from rowferry.model.digests import Comparison
 from rowferry.model.findings import Finding
 from rowferry.model.streams import StreamState
 
@@ -21,6 +22,7 @@ class Job(Spec):
 
     `connections` holds every connection the config names, by its id. `elapsed`: seconds the stream ran
     before. `workers`: chunks copied at the same time. `forget_only`: just remove the target's journal.
+    `verify_only`: just compare what a stream of this config has read and written.
     """
 
     stream_id: str
@@ -29,16 +31,18 @@ class Job(Spec):
     elapsed: float = Field(default=0, ge=0)
     workers: int = Field(default=2, ge=1)
     forget_only: bool = False
+    verify_only: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How a run ended. `report` is what planning and finishing found worth saying."""
+    """How a run ended. `report` is what planning and finishing found worth saying, `comparison` what verifying did."""
 
     state: StreamState
     elapsed: float
     error: RowferryError | None = None
     report: tuple[Finding, ...] = ()
+    comparison: Comparison | None = None
 
 
 class Events(Protocol):

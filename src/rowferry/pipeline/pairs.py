@@ -43,9 +43,9 @@ def missing_columns(planned: PlannedTable, there: Table) -> list[str]:
 
 
 def pair(planned: PlannedTable, there: Table, same_engine: bool, ranges: bool) -> Pair:
-    """The views of a planned table and of the table that is there; Refused where it cannot be known which rows are meant.
+    """The views of a planned table and of the table that is there.
 
-    `ranges`: both sides can read ranges of a key.
+    Refused where it cannot be known which rows are meant. `ranges`: both sides can read ranges of a key.
     """
     names, columns, others, skipped = [], [], [], []
     for source, target in zip(planned.source.columns, planned.target.columns, strict=True):
@@ -98,9 +98,7 @@ def _key(table: Table, names: list[str]) -> tuple[int, ...]:
     return ()
 
 
-def _ordered(
-    table: Table, there: Table, columns: list[Compared], others: list[Compared], key: tuple[int, ...]
-) -> bool:
+def _ordered(table: Table, there: Table, columns: list[Compared], others: list[Compared], key: tuple[int, ...]) -> bool:
     """Whether the key is whole numbers, by which both sides can be split in the same way."""
     if not key or table.query is not None or table.selection.limit is not None:
         return False

@@ -12,6 +12,7 @@ from typing import Self
 
 from rowferry.connectors.base import ChunkSize, Journal, PlannedTable, Source, Target, TargetPlan
 from rowferry.errors import Cancelled, Refused, RowferryError, SourceChanged
+from rowferry.model.digests import Comparison
 from rowferry.model.findings import Finding, Severity
 from rowferry.model.streams import Stage, StreamState
 from rowferry.pipeline.copy import CHUNK_BYTES, Budget, Copy, Watch
@@ -19,6 +20,7 @@ from rowferry.pipeline.job import Events, Job, Outcome
 from rowferry.pipeline.meter import Meter
 from rowferry.pipeline.plan import Plan, make_plan, open_sources, open_target
 from rowferry.pipeline.signals import Signals
+from rowferry.pipeline.verify import compare, refuse_differences, verify
 from rowferry.telemetry.faults import trace
 
 TICK = 0.25
@@ -41,6 +43,7 @@ class Run:
         self._sources: list[Source] = []
         self._target: Target | None = None
         self._report: list[Finding] = []
+        self._comparison: Comparison | None = None
         self._over = threading.Event()
         self._result: tuple[StreamState, RowferryError | None] | None = None
 
@@ -71,7 +74,7 @@ class Run:
     def _work(self) -> None:
         """Run the stages; how they ended becomes the result."""
         try:
-            self._result = (self._stages(), None)
+            self._result = (self._compared() if self._job.verify_only else self._stages(), None)
         except Cancelled:
             self._result = (self._signals.ending or StreamState.FAILED, None)
         except RowferryError as error:
@@ -112,8 +115,25 @@ class Run:
         self._meter.stage = Stage.DATA_TRANSFER
         cut = self._copy(plan, target, journal or _NOTHING_DONE)
         self._finish(plan, target, cut)
+        if self._job.config.verify:
+            self._verify(plan, cut)
         self._meter.stage = Stage.FINISHED
         return StreamState.EVENT_LIMIT_REACHED if cut else StreamState.FINISHED
+
+    def _verify(self, plan: Plan, cut: bool) -> None:
+        """Different when the target does not hold what was read."""
+        if cut or (self._job.config.target.spec.db and self._job.config.target.spec.db.skip_data):
+            self._events.log("warning", "The stream did not move all rows that are meant: it is not verified.")
+            return
+        self._meter.stage = Stage.VERIFY
+        self._comparison = compare(self._job, plan, self._events, self._signals)
+        refuse_differences(self._comparison)
+
+    def _compared(self) -> StreamState:
+        """Verify, and nothing else; a difference is a result here."""
+        self._meter.stage = Stage.VERIFY
+        self._comparison = verify(self._job, self._events, self._signals)
+        return StreamState.FINISHED
 
     def _open(self) -> Target:
         self._sources = open_sources(self._job)
@@ -214,7 +234,7 @@ class Run:
         if error is not None:
             self._events.log("error", error.message, "error")
         self._events.progress(self._meter.snapshot())
-        return Outcome(state, self._meter.elapsed, error, tuple(self._report))
+        return Outcome(state, self._meter.elapsed, error, tuple(self._report), self._comparison)
 
     def _report_progress(self) -> None:
         """Progress for whoever watches, every tick; for the log as often as the config asks."""

@@ -70,8 +70,9 @@ def verify(job: Job, events: Events, signals: Signals) -> Comparison:
     with ExitStack() as stack:
         sources = [stack.enter_context(closing(source)) for source in open_sources(job)]
         target = stack.enter_context(closing(open_target(job)))
-        for end in (*sources, target):
-            signals.on_break(end.close)
+        for source in sources:
+            signals.on_break(source.close)
+        signals.on_break(target.close)
         plan = make_plan(job, sources, target, prepared=True)
         signals.check()
         return compare(job, plan, events, signals)
@@ -130,17 +131,13 @@ def _open(job: Job, plan: Plan, stack: ExitStack, signals: Signals) -> Mapping[s
         return opened(DigestRequest(job.connections[part.connection_id], part.database, part.schema_))
 
     db, connection = config.target.spec.db, job.connections[config.target.id]
-    place = (db.database, db.schema_) if db else (None, None)
-    target = opened(DigestRequest(connection, *place, spec=config.target.spec, planned=plan.tables))
-    parts = [(part, source(part)) for part in config.source.connections]
-    return {
-        str(table.target.name): Sides(
-            parts[plan.places[str(table.target.name)]][1],
-            target,
-            job.connections[parts[plan.places[str(table.target.name)]][0].connection_id].engine == connection.engine,
-        )
-        for table in plan.tables
-    }
+    database, schema = (db.database, db.schema_) if db else (None, None)
+    target = opened(DigestRequest(connection, database, schema, config.target.spec, plan.tables))
+    sides = [
+        Sides(source(part), target, job.connections[part.connection_id].engine == connection.engine)
+        for part in config.source.connections
+    ]
+    return {name: sides[place] for name, place in plan.places.items()}
 
 
 class _TableRun:
@@ -154,20 +151,21 @@ class _TableRun:
 
     def compare(self, table: PlannedTable) -> TableComparison:
         """Compare; a table that is not there, or lacks a column, is no error but a difference."""
-        names = {"source": str(table.source.name), "target": str(table.target.name)}
+        source, target = str(table.source.name), str(table.target.name)
         try:
-            (there,) = self._sides.target.tables([TableRequest(str(table.target.name))])
+            (there,) = self._sides.target.tables([TableRequest(target)])
         except MissingTable:
-            return TableComparison(**names, equal=False, reason="is not on the target")
+            return TableComparison(source, target, equal=False, reason="is not on the target")
         missing = missing_columns(table, there)
         if missing:
             reason = f"lacks the column {', '.join(missing)} on the target"
-            return TableComparison(**names, equal=False, reason=reason)
+            return TableComparison(source, target, equal=False, reason=reason)
         both = pair(table, there, self._sides.same_engine, self._sides.ranges)
         (self._by_ranges if both.source.ordered else self._by_buckets)(both)
         tally = self._tally
         return TableComparison(
-            **names,
+            source,
+            target,
             equal=tally.equal,
             source_rows=tally.source_rows,
             target_rows=tally.target_rows,
@@ -290,4 +288,3 @@ def _together(wrong: Sequence[tuple[str, int]]) -> Iterator[Bucket]:
         rows += size
     if prefixes:
         yield Bucket(tuple(prefixes))
-

@@ -7,7 +7,7 @@ import secrets
 import time
 from dataclasses import dataclass
 
-_SHAPE = re.compile(r"(conn|config|stream)_[0-9A-Za-z]{27}\Z")
+_SHAPE = re.compile(r"(conn|config|stream|verify)_[0-9A-Za-z]{27}\Z")
 
 _ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _EPOCH = 1_400_000_000

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from rowferry.model.streams import Mode, Stage, StreamState
+from rowferry.model.streams import Mode, Stage, StreamState, VerificationState
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +57,20 @@ class StreamRecord:
     report: list[dict[str, Any]] = field(default_factory=list)
     targets: list[str] = field(default_factory=list)
     journal: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class VerificationRecord:
+    """A verification of a stream. `comparison` is `Comparison.document()`, `error` as a stream's; neither at first."""
+
+    id: str
+    stream_id: str
+    status: VerificationState
+    created: int
+    finished_at: float | None = None
+    elapsed: float = 0.0
+    error: dict[str, Any] | None = None
+    comparison: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)

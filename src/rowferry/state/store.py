@@ -14,6 +14,7 @@ from rowferry.state.database import Database, open_database
 from rowferry.state.idempotency import IdempotencyRepository
 from rowferry.state.logs import LogRepository
 from rowferry.state.streams import StreamRepository
+from rowferry.state.verifications import VerificationRepository
 
 STATE_FILE = "state.db"
 
@@ -29,6 +30,7 @@ class Store:
         self.connections = ConnectionRepository(database)
         self.configs = ConfigRepository(database)
         self.streams = StreamRepository(database)
+        self.verifications = VerificationRepository(database)
         self.logs = LogRepository(database)
         self.account = AccountRepository(database)
         self.settings = SettingRepository(database)

@@ -11,7 +11,7 @@ from sqlalchemy import Row, delete, insert, select, update
 from rowferry.model.streams import Mode, Stage, StreamState
 from rowferry.state.database import Database
 from rowferry.state.records import StreamRecord
-from rowferry.state.tables import LOGS, STREAMS
+from rowferry.state.tables import LOGS, STREAMS, VERIFICATIONS
 
 
 class StreamRepository:
@@ -58,17 +58,19 @@ class StreamRepository:
             return connection.execute(statement).rowcount == 1
 
     def delete(self, stream_id: str) -> bool:
-        """Remove the stream and its log; whether it was there."""
+        """Remove the stream with its log and its verifications; whether it was there."""
         with self._database.write() as connection:
+            connection.execute(delete(VERIFICATIONS).where(VERIFICATIONS.c.stream_id == stream_id))
             connection.execute(delete(LOGS).where(LOGS.c.stream_id == stream_id))
             return connection.execute(delete(STREAMS).where(STREAMS.c.id == stream_id)).rowcount == 1
 
     def discard(self, stream_ids: Collection[str], statuses: Collection[StreamState]) -> Sequence[str]:
-        """Remove those of the streams that are in one of the states, with their logs; the identifiers removed."""
+        """Remove those of the streams that are in one of the states, with all that is theirs; which they were."""
         chosen = (STREAMS.c.id.in_(stream_ids), STREAMS.c.status.in_([status.value for status in statuses]))
         with self._database.write() as connection:
             found = connection.execute(select(STREAMS.c.id).where(*chosen)).scalars().all()
-            connection.execute(delete(LOGS).where(LOGS.c.stream_id.in_(found)))
+            for table in (LOGS, VERIFICATIONS):
+                connection.execute(delete(table).where(table.c.stream_id.in_(found)))
             connection.execute(delete(STREAMS).where(STREAMS.c.id.in_(found)))
         return found
 

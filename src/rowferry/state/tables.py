@@ -57,6 +57,20 @@ STREAMS = Table(
     Index(None, "status"),
 )
 
+VERIFICATIONS = Table(
+    "verifications",
+    METADATA,
+    Column("id", String(40), primary_key=True),
+    Column("stream_id", String(40), nullable=False),
+    Column("status", String(20), nullable=False),
+    Column("created", Integer, nullable=False),
+    Column("finished_at", Float),
+    Column("elapsed", Float, nullable=False),
+    Column("error", _DOCUMENT),
+    Column("comparison", _DOCUMENT),
+    Index(None, "stream_id"),
+)
+
 LOGS = Table(
     "logs",
     METADATA,

@@ -121,7 +121,7 @@ def live() -> None:
         return
     outcome = run.execute()
     line.send(_ended(outcome))
-    if outcome.state not in (StreamState.PAUSED, StreamState.FAILED):
+    if outcome.state not in (StreamState.PAUSED, StreamState.FAILED) and not job.verify_only:
         line.wait_forget()
         run.forget()
 
@@ -129,7 +129,8 @@ def live() -> None:
 def _ended(outcome: Outcome) -> Ended:
     error = None if outcome.error is None else outcome.error.document()
     report = tuple(asdict(finding) for finding in outcome.report)
-    return Ended(outcome.state.value, outcome.elapsed, error, report)
+    comparison = None if outcome.comparison is None else outcome.comparison.document()
+    return Ended(outcome.state.value, outcome.elapsed, error, report, comparison)
 
 
 def _private_stdout() -> BinaryIO:

@@ -76,9 +76,7 @@ class MySqlDigests:
         key, made = row(view.key_columns or view.columns), row(view.columns)
         number = "CAST(CONV(LEFT(`h`, 15), 16, 10) AS UNSIGNED)"
         with self._asking(view.table) as ask:
-            rows = f"SELECT MD5({key}) AS `k`, MD5({made}) AS `h` FROM {self._rows(ask.session, view.table)}"
-            if not view.key:
-                rows = f"SELECT `h` AS `k`, `h` FROM (SELECT MD5({made}) AS `h` FROM {self._rows(ask.session, view.table)}) AS `m`"
+            rows = f"SELECT MD5({made}) AS `h`, MD5({key}) AS `k` FROM {self._rows(ask.session, view.table)}"
             bucket = f"LEFT(`k`, {digits})"
             found = ask(f"{bucket} AS `b`, COUNT(*), SUM({number}) FROM ({rows}) AS `d` GROUP BY `b`")
         return {_word(name): Digest(int(count), str(int(total))) for name, count, total in found}

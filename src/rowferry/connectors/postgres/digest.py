@@ -86,7 +86,9 @@ class PostgresDigests:
         mark = SQL("''") if view.ordered else key
         with self._asking(view.table) as session, session.transaction():
             source = self._rows(session, view.table, part, key)
-            made = SQL("SELECT {}, {}{} FROM {}").format(mark, row_hash(view.columns, utf8), SQL("").join(shown), source)
+            made = SQL("SELECT {}, {}{} FROM {}").format(
+                mark, row_hash(view.columns, utf8), SQL("").join(shown), source
+            )
             with session.cursor("rows") as cursor:
                 cursor.itersize = _BATCH
                 for identity, checksum, *values in cursor.execute(made):
