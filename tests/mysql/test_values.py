@@ -184,6 +184,14 @@ def test_geometry_arrives_with_its_srid(place: Place) -> None:
         assert rows[2]["g"] is None
 
 
+def test_geometry_arrives_whatever_the_number_of_rows(place: Place) -> None:
+    place.run("CREATE TABLE v (id INT PRIMARY KEY, p POINT)")
+    place.run(f"INSERT INTO v VALUES {', '.join(f'({n}, POINT({n}, 0))' for n in range(9))}, (9, NULL)")
+    points = dict(place.run("SELECT id, ST_AsBinary(p) FROM v"))
+    for found in place.each(place.table("v")):
+        assert dict(zip(found["id"].to_pylist(), found["p"].to_pylist(), strict=True)) == points
+
+
 def test_a_session_zone_does_not_move_an_instant(place: Place) -> None:
     assert place.server.execute("SELECT @@time_zone") == [("+05:45",)]
     place.run(

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from rowferry.connectors.mysql.sql import quoted
+from rowferry.connectors.mysql.sql import ewkb, quoted
 from rowferry.errors import InvalidInput
 from rowferry.model import types as t
 from rowferry.model.digests import Compared, Form, Spelling
@@ -61,10 +61,7 @@ def _as_binary(name: str, _: Column) -> str:
 
 
 def _ewkb(name: str, _: Column) -> str:
-    """As `carriers` makes it of the server's own form, the SRID and then WKB."""
-    own = f"CAST({name} AS BINARY)"
-    with_srid = f"CONCAT(SUBSTR({own}, 5, 4), x'20', SUBSTR({own}, 1, 4), SUBSTR({own}, 10))"
-    return f"IF(SUBSTR({own}, 1, 4) = x'00000000', SUBSTR({own}, 5), {with_srid})"
+    return ewkb(name)
 
 
 _VALUES: dict[Form, dict[type, Value]] = {
