@@ -54,7 +54,7 @@ def value(written: str, column: Column) -> str:
 
 
 def ewkb(name: str) -> str:
-    """A shape as EWKB, which has the SRID inside and a flag that says so; the server's own form is SRID and then WKB."""
+    """A shape as EWKB, which has the SRID inside and a flag that says so; the server's own form is SRID, then WKB."""
     own = f"CAST({name} AS BINARY)"
     with_srid = f"CONCAT(SUBSTR({own}, 5, 4), x'20', SUBSTR({own}, 1, 4), SUBSTR({own}, 10))"
     return f"IF(SUBSTR({own}, 1, 4) = x'00000000', SUBSTR({own}, 5), {with_srid})"
