@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Protocol
 from rowferry.config.connection import Connection
 from rowferry.config.stream import Consistency, SchemaPolicy, StructureOptions, TargetSpec, WriteMode
 from rowferry.model.chunks import Chunk, Committed
-from rowferry.model.digests import Bucket, Digest, RowDigest, RowId, View
+from rowferry.model.digests import Bucket, Digest, RowDigest, RowId, Spelling, View
 from rowferry.model.findings import Finding
-from rowferry.model.tables import Selection, Table
+from rowferry.model.tables import Column, Selection, Table
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -296,6 +296,9 @@ class Digests(Protocol):
 
     def tables(self, requests: Sequence[TableRequest]) -> list[Table]:
         """As `Source.tables`: what is there, whatever wrote it."""
+
+    def agreed(self, column: Column, spelling: Spelling) -> Spelling:
+        """The spelling of one of its columns, as far as this side can follow it; asked of a target."""
 
     def chunks(self, table: Table, size: ChunkSize) -> list[Chunk]:
         """As `Source.chunks`."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from rowferry.connectors.base import ChunkSize, PlannedTable
+from rowferry.connectors.base import ChunkSize, Digests, PlannedTable
 from rowferry.errors import Refused
 from rowferry.model.digests import Compared, Form, Skipped, View
 from rowferry.model.tables import Column, Selection, Table
@@ -42,15 +42,29 @@ def missing_columns(planned: PlannedTable, there: Table) -> list[str]:
     return [column.name for column in planned.target.columns if column.name not in names]
 
 
-def pair(planned: PlannedTable, there: Table, same_engine: bool, ranges: bool) -> Pair:
+@dataclass(frozen=True, slots=True)
+class Sides:
+    """Both ends, as they are asked for one table."""
+
+    source: Digests
+    target: Digests
+    same_engine: bool
+
+    @property
+    def ranges(self) -> bool:
+        """Whether both can read ranges of a key."""
+        return self.source.ranges and self.target.ranges
+
+
+def pair(planned: PlannedTable, there: Table, sides: Sides) -> Pair:
     """The views of a planned table and of the table that is there.
 
-    Refused where it cannot be known which rows are meant. `ranges`: both sides can read ranges of a key.
+    Refused where it cannot be known which rows are meant.
     """
     names, columns, others, skipped = [], [], [], []
     for source, target in zip(planned.source.columns, planned.target.columns, strict=True):
         other = there.column(target.name)
-        found = _agreed(source, other, same_engine)
+        found = _agreed(source, other, sides)
         if isinstance(found, Skipped):
             skipped.append(found)
             continue
@@ -61,7 +75,7 @@ def pair(planned: PlannedTable, there: Table, same_engine: bool, ranges: bool) -
         raise Refused(f"No column of {planned.source.name} can be compared: {skipped[0].reason}.")
     table = replace(planned.source, selection=_selection(planned.source))
     key = _key(table, names)
-    ordered = ranges and _ordered(table, there, columns, others, key)
+    ordered = sides.ranges and _ordered(table, there, columns, others, key)
     return Pair(
         View(table, tuple(columns), key, ordered),
         View(there, tuple(others), key, ordered),
@@ -70,11 +84,13 @@ def pair(planned: PlannedTable, there: Table, same_engine: bool, ranges: bool) -
     )
 
 
-def _agreed(source: Column, target: Column, same_engine: bool) -> Compared | Skipped:
+def _agreed(source: Column, target: Column, sides: Sides) -> Compared | Skipped:
     if target.generated is not None:
         return Skipped(source.name, "the target computes it itself")
-    found = spelling(source.type, target.type, same_engine)
-    return Skipped(source.name, found) if isinstance(found, str) else Compared(source, found)
+    found = spelling(source.type, target.type, sides.same_engine)
+    if isinstance(found, str):
+        return Skipped(source.name, found)
+    return Compared(source, sides.target.agreed(target, found))
 
 
 def _selection(table: Table) -> Selection:

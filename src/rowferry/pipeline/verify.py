@@ -10,7 +10,6 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, closing
-from dataclasses import dataclass
 from itertools import islice
 from typing import TypeVar
 
@@ -30,7 +29,7 @@ from rowferry.model.digests import (
     TableComparison,
 )
 from rowferry.pipeline.job import Events, Job
-from rowferry.pipeline.pairs import Pair, missing_columns, pair
+from rowferry.pipeline.pairs import Pair, Sides, missing_columns, pair
 from rowferry.pipeline.plan import Plan, make_plan, open_sources, open_target
 from rowferry.pipeline.signals import Signals
 from rowferry.pipeline.tally import MOST_NAMED, Found, Tally, differences
@@ -45,20 +44,6 @@ AHEAD = 64
 """How many parts of a table are asked for before the first of them is looked at."""
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class Sides:
-    """Both ends, as they are asked for one table."""
-
-    source: Digests
-    target: Digests
-    same_engine: bool
-
-    @property
-    def ranges(self) -> bool:
-        """Whether both can read ranges of a key."""
-        return self.source.ranges and self.target.ranges
 
 
 def verify(job: Job, events: Events, signals: Signals) -> Comparison:
@@ -160,7 +145,7 @@ class _TableRun:
         if missing:
             reason = f"lacks the column {', '.join(missing)} on the target"
             return TableComparison(source, target, equal=False, reason=reason)
-        both = pair(table, there, self._sides.same_engine, self._sides.ranges)
+        both = pair(table, there, self._sides)
         (self._by_ranges if both.source.ordered else self._by_buckets)(both)
         tally = self._tally
         return TableComparison(

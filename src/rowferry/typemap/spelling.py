@@ -64,6 +64,7 @@ def spelling(source: NeutralType, target: NeutralType, same_engine: bool) -> Spe
         hashed=form in (Form.TEXT, Form.BYTES) and is_long(source),
         trimmed=form is Form.DECIMAL and _scale(source) != _scale(target),
         stripped=_fixed(source) and _fixed(target),
+        digits=3 if _coarser(source, target) else 6,
     )
 
 
@@ -97,6 +98,12 @@ def _scale(neutral: NeutralType) -> int | None:
     if isinstance(neutral, t.Decimal):
         return neutral.scale
     return None if isinstance(neutral, t.Number) else 0
+
+
+def _coarser(source: NeutralType, target: NeutralType) -> bool:
+    """Whether the target was told to keep milliseconds alone."""
+    moments = t.DateTime | t.Instant
+    return isinstance(source, moments) and isinstance(target, moments) and source.precision > target.precision == 3
 
 
 def _fixed(neutral: NeutralType) -> bool:

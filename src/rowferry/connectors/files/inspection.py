@@ -20,7 +20,7 @@ from rowferry.connectors.files.layout import Contents
 from rowferry.connectors.files.neutral import spell
 from rowferry.model.tables import Column
 
-_COMPRESSIONS = {".gz": "gzip", ".zst": "zstd"}
+COMPRESSIONS = {".gz": "gzip", ".zst": "zstd"}
 
 
 def schema_document(columns: Sequence[Column], primary_key: Sequence[str], spec: FilesTarget) -> dict[str, Any]:
@@ -73,7 +73,7 @@ def holds_rows(path: Path, dialect: CsvOptions) -> bool:
 
 def format_of(path: Path) -> str:
     """The format that a data file's name tells: parquet, csv or jsonl."""
-    suffix = (path.with_suffix("") if path.suffix in _COMPRESSIONS else path).suffix.lower().lstrip(".")
+    suffix = (path.with_suffix("") if path.suffix in COMPRESSIONS else path).suffix.lower().lstrip(".")
     return "jsonl" if suffix in ("json", "ndjson") else suffix
 
 
@@ -127,7 +127,7 @@ def columns_in(path: Path, dialect: CsvOptions) -> list[str] | None:
 
 @contextmanager
 def _text(path: Path) -> Iterator[io.TextIOBase]:
-    with pa.input_stream(str(path), compression=_COMPRESSIONS.get(path.suffix)) as stream:
+    with pa.input_stream(str(path), compression=COMPRESSIONS.get(path.suffix)) as stream:
         yield io.TextIOWrapper(stream, encoding="utf-8", newline="")
 
 

@@ -100,7 +100,7 @@ def _duration(array: pa.Array) -> pa.Array:
     )  # fmt: skip
 
 
-def _hex(array: pa.Array) -> pa.Array:
+def hex_digits(array: pa.Array) -> pa.Array:
     """Two digits a byte: the values lie end to end in one buffer, which is written in hex as a whole."""
     values = array.cast(pa.large_binary())
     count = len(values)
@@ -117,11 +117,11 @@ def _hex(array: pa.Array) -> pa.Array:
 
 def _bytes(array: pa.Array) -> pa.Array:
     mark, nothing = (pa.scalar(word, pa.large_string()) for word in ("\\x", ""))
-    return pc.binary_join_element_wise(mark, _hex(array), nothing)
+    return pc.binary_join_element_wise(mark, hex_digits(array), nothing)
 
 
 def _uuid(array: pa.Array) -> pa.Array:
-    digits = _hex(array).cast(pa.string())
+    digits = hex_digits(array).cast(pa.string())
     bounds = ((0, 8), (8, 12), (12, 16), (16, 20), (20, 32))
     return pc.binary_join_element_wise(*(pc.utf8_slice_codeunits(digits, low, high) for low, high in bounds), "-")
 

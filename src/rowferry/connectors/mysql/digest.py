@@ -24,7 +24,7 @@ from rowferry.connectors.mysql.sql import ROWS, condition, limit, order_by, quot
 from rowferry.connectors.mysql.types import neutral_type
 from rowferry.errors import Cancelled
 from rowferry.model.chunks import Chunk
-from rowferry.model.digests import NOTHING, Bucket, Digest, RowDigest, RowId, View
+from rowferry.model.digests import NOTHING, Bucket, Digest, RowDigest, RowId, Spelling, View
 from rowferry.model.tables import Column, Table
 from rowferry.model.types import Binary
 
@@ -53,6 +53,10 @@ class MySqlDigests:
     def tables(self, requests: Sequence[TableRequest]) -> list[Table]:
         """See `Digests.tables`."""
         return self._source.tables(requests)
+
+    def agreed(self, column: Column, spelling: Spelling) -> Spelling:
+        """See `Digests.agreed`."""
+        return spelling
 
     def chunks(self, table: Table, size: ChunkSize) -> list[Chunk]:
         """See `Digests.chunks`."""

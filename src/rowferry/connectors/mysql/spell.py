@@ -104,7 +104,7 @@ def _decimal(value: str, spelling: Spelling, nullable: bool) -> str:
 
 def _text(value: str, spelling: Spelling, nullable: bool) -> str:
     if spelling.one_line:
-        value = f"REPLACE(REPLACE({value}, '\\r', ' '), '\\n', ' ')"
+        value, nullable = f"NULLIF(REPLACE(REPLACE({value}, '\\r', ' '), '\\n', ' '), 'null')", True
     if spelling.hashed:
         return _bare(f"MD5({value})", spelling, nullable)
     framed = f"CONCAT(LENGTH({value}), ':', {value})"

@@ -18,8 +18,8 @@ from rowferry.connectors.postgres.source import PostgresSource
 from rowferry.connectors.postgres.spell import hashed, row, row_hash, spelled
 from rowferry.errors import Cancelled, SourceChanged
 from rowferry.model.chunks import Chunk
-from rowferry.model.digests import NOTHING, Bucket, Digest, RowDigest, RowId, View
-from rowferry.model.tables import Table
+from rowferry.model.digests import NOTHING, Bucket, Digest, RowDigest, RowId, Spelling, View
+from rowferry.model.tables import Column, Table
 
 _BATCH = 2000
 
@@ -48,6 +48,10 @@ class PostgresDigests:
     def tables(self, requests: Sequence[TableRequest]) -> list[Table]:
         """See `Digests.tables`."""
         return self._source.tables(requests)
+
+    def agreed(self, column: Column, spelling: Spelling) -> Spelling:
+        """See `Digests.agreed`."""
+        return spelling
 
     def chunks(self, table: Table, size: ChunkSize) -> list[Chunk]:
         """See `Digests.chunks`."""
