@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -53,7 +54,9 @@ def pair(mariadb: MariaDb, postgres: Postgres) -> Pair:
     return Pair(mariadb, postgres, mariadb.new_database(), postgres.new_database())
 
 
-KEYS = {
+Shown = Callable[[int], tuple[str, ...]]
+
+KEYS: dict[str, tuple[str, str, Shown | None]] = {
     "number": ("id INT PRIMARY KEY", "seq", lambda n: (str(n),)),
     "numbers": ("a INT, b BIGINT UNSIGNED, PRIMARY KEY (a, b)", "seq DIV 100, seq", lambda n: (str(n // 100), str(n))),
     "text": ("code VARCHAR(20) PRIMARY KEY", "CONCAT('k', seq)", lambda n: (f"k{n}",)),
@@ -257,8 +260,10 @@ def test_rows_that_were_there_before_do_not_count_where_a_stream_adds(pair: Pair
 
 def test_types_that_are_wider_on_the_target_hold_the_same(pair: Pair) -> None:
     pair.here(
-        "CREATE TABLE t (id INT PRIMARY KEY, d DECIMAL(10,2), f FLOAT, e ENUM('a','b'), j JSON, at DATETIME, u CHAR(3))",
-        """INSERT INTO t VALUES (1, 1.50, 0.1, 'a', '{"a":1}', '2020-01-01', 'x'), (2, 100, 1, 'b', '1', '2021-01-01', '')""",
+        "CREATE TABLE t (id INT PRIMARY KEY, d DECIMAL(10,2), f FLOAT, e ENUM('a','b'), j JSON, "
+        "at DATETIME, u CHAR(3))",
+        """INSERT INTO t VALUES (1, 1.50, 0.1, 'a', '{"a":1}', '2020-01-01', 'x')""",
+        "INSERT INTO t VALUES (2, 100, 1, 'b', '1', '2021-01-01', '')",
     )
     pair.there(
         "CREATE TABLE t (id bigint PRIMARY KEY, d numeric(20,6), f double precision, e text, j jsonb, "

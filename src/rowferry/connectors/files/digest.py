@@ -119,7 +119,9 @@ class FilesDigests:
         self._stop.set()
 
     def _held(self, neutral: t.NeutralType) -> t.NeutralType:
-        """What a file holds of a type: Parquet may have been told to cut microseconds off."""
+        """What a file holds: documents as they were spelled, and moments perhaps without their microseconds."""
+        if isinstance(neutral, t.Json):
+            return t.Json()
         coarse = self._spec.file_format is FileFormat.PARQUET and self._spec.format.parquet.timestamp_unit == "ms"
         if coarse and isinstance(neutral, t.DateTime | t.Instant):
             return replace(neutral, precision=min(3, neutral.precision))
