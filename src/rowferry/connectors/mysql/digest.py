@@ -104,7 +104,7 @@ class MySqlDigests:
 
     def cells(self, view: View, rows: Sequence[RowId]) -> Mapping[RowId, Sequence[str | None]]:
         """See `Digests.cells`."""
-        hashes = ", ".join(f"MD5({spelled(one)})" for one in view.columns)
+        hashes = ", ".join(f"MD5(CONCAT({spelled(one)}))" for one in view.columns)
         key = f"MD5({row(view.key_columns or view.columns)})"
         names = ", ".join(quoted(one.column.name) for one in view.key_columns)
         with self._asking(view.table) as ask:
