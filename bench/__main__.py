@@ -7,7 +7,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from bench import memory, tables, tiny, to_files, to_postgres
+from bench import memory, tables, tiny, to_files, to_postgres, verify
 from bench.ferry import Ferry, ferry
 from bench.machine import describe
 from bench.memory import LARGE
@@ -35,6 +35,8 @@ def main() -> int:
             _speed(results, both, contestant, Path(place), arguments.runs)
             _say("many tiny tables")
             tiny.measure(both, contestant, results, arguments.runs)
+            _say("verification")
+            verify.measure(both, contestant, results, arguments.runs)
             _say("memory")
             memory.measure(both, contestant, results, arguments.large)
             _answers(results, contestant)

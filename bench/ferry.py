@@ -44,7 +44,28 @@ class Ferry:
         """Run a stream to its end; its seconds, as a client sees them. It starts on a server that has come to rest."""
         self._settle()
         began = time.perf_counter()
+        return self._followed(self.server.start_stream(config), began)
+
+    def moved(self, config: str) -> str:
+        """Run a stream to its end; its ID."""
         stream = self.server.start_stream(config)
+        self._followed(stream, time.perf_counter())
+        return stream
+
+    def verify(self, stream: str, rows: int) -> float:
+        """Verify a stream, whose both sides must be equal and have so many rows together; the seconds as above."""
+        self._settle()
+        began = time.perf_counter()
+        made = self.server.call("POST", f"/streams/{stream}/verify")
+        while made["status"] == "RUNNING":
+            time.sleep(POLL)
+            made = self.server.call("GET", f"/streams/{stream}/verifications/{made['id']}")
+        seconds = time.perf_counter() - began
+        if made["status"] != "EQUAL" or made["comparison"]["rows"] != rows:
+            raise RuntimeError(f"the verification ended as {made['status']}: {made['error'] or made['comparison']}")
+        return seconds
+
+    def _followed(self, stream: str, began: float) -> float:
         while True:
             asked = time.perf_counter()
             stats = self.server.stats(stream)

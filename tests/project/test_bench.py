@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bench import memory, tables, tiny, to_files, to_postgres
+from bench import memory, tables, tiny, to_files, to_postgres, verify
 from bench.ferry import Ferry, ferry
 from bench.machine import describe
 from bench.report import Results, page
@@ -27,7 +27,7 @@ def both(mariadb: MariaDb, postgres: Postgres) -> Iterator[Servers]:
     tables.fill_tiny(servers)
     yield servers
     mariadb.execute(f"DROP DATABASE {SOURCE}", f"DROP DATABASE {TINY}")
-    for name in ("by_pipe", "by_rowferry", "by_tiny", "by_memory"):
+    for name in ("by_pipe", "by_rowferry", "by_tiny", "by_verify", "by_memory"):
         postgres.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
 
 
@@ -50,9 +50,10 @@ def test_every_measurement(both: Servers, contestant: Ferry, tmp_path: Path) -> 
     to_postgres.judge(databases, results)
     to_files.judge(files, results)
     tiny.measure(both, contestant, results, 1)
+    verify.measure(both, contestant, results, 1)
     memory.measure(both, contestant, results, large=False)
     written = page(results)
-    assert len(results.verdicts) == 5
+    assert len(results.verdicts) == 6
     assert "not measured | not wanted here" in written
     assert f"{ROWS:,} rows" in written
 
