@@ -74,12 +74,12 @@ def compare(job: Job, plan: Plan, events: Events, signals: Signals) -> Compariso
     """Compare the tables of a plan; the differences are in the result, not raised."""
     began = time.monotonic()
     with ExitStack() as stack:
-        ends = _open(job, plan, stack, signals)
-        workers = max(job.workers, 1)
-        team = stack.enter_context(ThreadPoolExecutor(2 * workers, "digest"))
-        tables = stack.enter_context(ThreadPoolExecutor(workers, "verify"))
+        team = stack.enter_context(ThreadPoolExecutor(2 * job.workers, "digest"))
+        tables = stack.enter_context(ThreadPoolExecutor(job.workers, "verify"))
         for pool in (team, tables):
             stack.callback(pool.shutdown, wait=False, cancel_futures=True)
+        # Opened last and so closed first: whatever is still asked when one table fails ends with its connection.
+        ends = _open(job, plan, stack, signals)
         extra_allowed = job.config.write_mode in (WriteMode.APPEND, WriteMode.UPSERT)
 
         def one(table: PlannedTable) -> TableComparison:

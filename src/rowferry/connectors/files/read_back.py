@@ -24,7 +24,7 @@ from rowferry.typemap.arrow import arrow_type
 
 BATCH_ROWS = 8192
 BATCH_BYTES = 32 * 1024 * 1024
-"""How much of a CSV file is parsed at once, so how long a line may be; JSON Lines end a batch at that size."""
+"""About how much is read at once; no line of a CSV file may be longer."""
 
 _STRING = pa.large_string()
 _ENDLESS = {"NaN": "nan", "Infinity": "inf", "-Infinity": "-inf"}
@@ -45,8 +45,15 @@ def _batch(arrays: Sequence[pa.Array], columns: Sequence[Column]) -> pa.RecordBa
 def _parquet(path: Path, columns: Sequence[Column], _: FilesTarget) -> Iterator[pa.RecordBatch]:
     names = [column.name for column in columns]
     with pq.ParquetFile(path, memory_map=True) as file:
-        for batch in file.iter_batches(BATCH_ROWS, columns=names):
+        for batch in file.iter_batches(_batch_rows(file), columns=names):
             yield _batch([_neutral_text(batch.column(column.name), column) for column in columns], columns)
+
+
+def _batch_rows(file: pq.ParquetFile) -> int:
+    """How many rows are read at once: fewer where they are wide."""
+    groups = (file.metadata.row_group(number) for number in range(file.metadata.num_row_groups))
+    widest = max((group.total_byte_size // max(group.num_rows, 1) for group in groups), default=0)
+    return max(1, min(BATCH_ROWS, BATCH_BYTES // max(widest, 1)))
 
 
 def _neutral_text(array: pa.Array, column: Column) -> pa.Array:
