@@ -104,3 +104,13 @@ POSTGRES: dict[str, Kind] = {
     "found": Kind("tsvector", ("'a:1 b:2'",), "'a:1 b:3'"),
     "path": Kind("xml", ("'<a/>'",), "'<a />'"),
 }
+
+
+MYSQL_FITS: dict[str, Kind] = {
+    **{name: kind for name, kind in POSTGRES.items() if name != "free"},
+    "single": Kind("real", ("0.1", "0", "3.4028235e38"), "0"),
+    "double": Kind("double precision", ("0", "0.1", "1e-320"), "0"),
+    "day": Kind("date", ("'2024-02-29'", "'1000-01-01'"), "'2024-02-28'"),
+    "at": Kind("timestamp", ("'2024-01-01 00:00:00.000001'", "'1000-01-01'"), "'2024-01-01'"),
+}
+"""Columns of PostgreSQL whose values MariaDB can hold; a column of it makes 0 of a negative zero."""

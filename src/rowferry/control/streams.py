@@ -259,7 +259,7 @@ class Streams:
             self._fail(record.id, error)
 
     def _fail(self, stream_id: str, error: RowferryError) -> None:
-        self._publish(LogEntry("error", error.message, category="error", stream_id=stream_id))
+        self.publish(LogEntry("error", error.message, category="error", stream_id=stream_id))
         expected = {StreamState.READY, StreamState.RUNNING}
         self._move(stream_id, expected, StreamState.FAILED, error=error.document(), finished_at=time.time())
 

@@ -182,6 +182,6 @@ class _Attendant:
     def forgotten(self, stream_id: str) -> None:
         """There was nothing to forget."""
 
-    def lost(self, stream_id: str) -> None:
+    def lost(self, stream_id: str, error: RowferryError) -> None:
         """No result."""
-        self._verifications.failed(self._id, WorkerLost("The worker of this verification died: ask for it again."))
+        self._verifications.failed(self._id, error)

@@ -15,7 +15,8 @@ class Form(StrEnum):
 
     `whole`: decimal digits. `decimal`: digits with a point. `float`: the bits of a double in hex. `text`: its length
     in bytes, a colon, the text. `bytes`: hex behind a backslash and an x. `date`, `moment`, `instant`, `clock`: ISO
-    with as many digits of a second as are not 0, an instant in UTC with +00 behind it.
+    with as many digits of a second as are not 0, an instant in UTC
+    with +00 behind it, or as a moment of UTC where the other side keeps it so.
     """
 
     WHOLE = "whole"

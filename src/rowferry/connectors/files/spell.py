@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
+from ipaddress import ip_interface
 
 import numpy as np
 import pyarrow as pa
@@ -57,12 +58,25 @@ def _with_nulls(made: pa.Array, array: pa.Array) -> pa.Array:
     return pc.if_else(pc.is_valid(array), made, pa.scalar(None, STRING)) if array.null_count else made
 
 
+def _address(array: pa.Array) -> pa.Array:
+    """Family, bits of the mask, whether it is a network, length, address, in hex; as a database sends it."""
+    return pa.array([None if word is None else _address_bytes(word) for word in array.to_pylist()], STRING)
+
+
+def _address_bytes(word: str) -> str:
+    found = ip_interface(word)
+    family = 2 if found.version == 4 else 3
+    head = bytes((family, found.network.prefixlen, 0, len(found.packed)))
+    return "\\x" + (head + found.packed).hex()
+
+
 def _moment(array: pa.Array) -> pa.Array:
     return pc.replace_substring(array, "T", " ", max_replacements=1)
 
 
 _VALUES: dict[type, Value] = {
     t.Boolean: _truth,
+    t.Inet: _address,
     t.DateTime: _moment,
     t.Instant: lambda array: _moment(pc.utf8_rtrim(array, "Z")),
 }

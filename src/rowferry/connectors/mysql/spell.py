@@ -60,6 +60,15 @@ def _as_binary(name: str, _: Column) -> str:
     return f"CAST({name} AS BINARY)"
 
 
+def _address(name: str, column: Column) -> str:
+    """As PostgreSQL sends it: family, bits of the mask, whether it is a network, length, address.
+
+    The servers do not shorten the text of an address in the same way.
+    """
+    four = column.native.name == "inet4"
+    return f"CONCAT(x'{'02200004' if four else '03800010'}', CAST({name} AS BINARY({4 if four else 16})))"
+
+
 def _ewkb(name: str, _: Column) -> str:
     return ewkb(name)
 
@@ -77,9 +86,9 @@ _VALUES: dict[Form, dict[type, Value]] = {
         t.Uuid: _as_char,
         t.Inet: _as_char,
     },
-    Form.BYTES: {t.Binary: _as_is, t.Uuid: _as_binary, t.Geometry: _ewkb},
+    Form.BYTES: {t.Binary: _as_is, t.Uuid: _as_binary, t.Inet: _address, t.Geometry: _ewkb},
     Form.DATE: {t.Date: _as_is},
-    Form.MOMENT: {t.DateTime: _as_is},
+    Form.MOMENT: {t.DateTime: _as_is, t.Instant: _as_is},
     Form.INSTANT: {t.Instant: _as_is},
     Form.CLOCK: {t.Duration: _as_is},
 }

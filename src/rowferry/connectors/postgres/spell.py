@@ -38,9 +38,14 @@ _VALUES: dict[Form, dict[type, SQL]] = {
         t.Array: _AS_TEXT,
         t.Foreign: _AS_TEXT,
     },
-    Form.BYTES: {t.Binary: _AS_IS, t.Uuid: SQL("uuid_send({})"), t.Geometry: SQL("decode({}::text, 'hex')")},
+    Form.BYTES: {
+        t.Binary: _AS_IS,
+        t.Uuid: SQL("uuid_send({})"),
+        t.Inet: SQL("inet_send({})"),
+        t.Geometry: SQL("decode({}::text, 'hex')"),
+    },
     Form.DATE: {t.Date: _AS_IS},
-    Form.MOMENT: {t.DateTime: _AS_IS},
+    Form.MOMENT: {t.DateTime: _AS_IS, t.Instant: SQL("({} AT TIME ZONE 'UTC')")},
     Form.INSTANT: {t.Instant: _AS_IS},
     Form.CLOCK: {t.Time: _AS_IS, t.Duration: _AS_IS, t.Interval: _AS_IS},
 }
