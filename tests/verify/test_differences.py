@@ -8,12 +8,15 @@ from typing import Any
 
 import pytest
 
+from rowferry.control import oneshot
 from rowferry.control.oneshot import job_from_document
 from rowferry.errors import Refused
+from rowferry.model.streams import StreamState
 from rowferry.pipeline import pairs
 from rowferry.pipeline.job import Job
+from rowferry.pipeline.signals import Signals
 from tests.servers import MariaDb, Postgres
-from tests.verify.conftest import compared, compared_table, moved, named, run
+from tests.verify.conftest import Silent, compared, compared_table, moved, named, run
 
 ROWS = 2000
 
@@ -276,3 +279,13 @@ def test_types_that_are_wider_on_the_target_hold_the_same(pair: Pair) -> None:
     assert [one.column for one in found.skipped] == ["j"]
     pair.there("UPDATE t SET d = 1.500001, at = at + interval '1 microsecond' WHERE id = 1")
     assert named(compared_table(job)) == [("different", ("1",), ("d", "at"))]
+
+
+def test_an_ending_ends_a_verification(pair: Pair) -> None:
+    job = pair.moved(
+        "CREATE TABLE t (w VARCHAR(20))", "INSERT INTO t SELECT CONCAT('w', seq) FROM seq_1_to_200000"
+    ).model_copy(update={"verify_only": True})
+    signals = Signals()
+    signals.end_after(0.05, StreamState.STOPPED)
+    outcome = oneshot.run(job, Silent(), signals)
+    assert (outcome.state, outcome.error, outcome.comparison) == (StreamState.STOPPED, None, None)

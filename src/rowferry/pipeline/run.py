@@ -243,7 +243,7 @@ class Run:
         while not self._over.wait(TICK):
             progress = self._meter.snapshot()
             self._events.progress(progress)
-            if time.monotonic() < due:
+            if time.monotonic() < due or self._meter.stage is Stage.VERIFY:
                 continue
             due = time.monotonic() + interval
             self._events.log(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 from uuid import uuid4
 
@@ -25,7 +25,7 @@ from rowferry.connectors.mysql.types import neutral_type
 from rowferry.errors import Cancelled
 from rowferry.model.chunks import Chunk
 from rowferry.model.digests import NOTHING, Bucket, Digest, RowDigest, RowId, Spelling, View
-from rowferry.model.tables import Column, Table
+from rowferry.model.tables import Column, Table, TableName
 from rowferry.model.types import Binary
 
 _LONGEST = 1 << 30
@@ -41,7 +41,7 @@ def open_digests(request: DigestRequest) -> MySqlDigests:
 
 
 class MySqlDigests:
-    """Every statement has a session of its own."""
+    """Sessions are kept, one for each thread at work; what a table's columns are is asked once."""
 
     ranges = True
 
@@ -49,6 +49,8 @@ class MySqlDigests:
         self._source = MySqlSource(SourceRequest(request.connection, request.database, request.schema))
         self._access = Access(request.connection)
         self._running = Running()
+        self._idle: list[Session] = []
+        self._live: dict[TableName, Mapping[str, KeyColumn]] = {}
 
     def tables(self, requests: Sequence[TableRequest]) -> list[Table]:
         """See `Digests.tables`."""
@@ -124,6 +126,8 @@ class MySqlDigests:
     def close(self) -> None:
         """See `Digests.close`."""
         self._running.close()
+        while self._idle:
+            _hang_up(self._idle.pop())
         self._source.close()
         self._access.close()
 
@@ -131,18 +135,39 @@ class MySqlDigests:
     def _asking(self, table: Table, cursor: type[Cursor] = Cursor) -> Iterator[_Asking]:
         token = uuid4().hex
         self._running.begin(token, lambda: end_query(self._access, token))
+        session: Session | None = None
+        clean = False
         try:
-            with self._access.session(table.name.schema or None) as session:
-                yield _Asking(session, token, cursor)
+            session = self._session(table)
+            yield _Asking(session, token, cursor)
+            clean = True
         except (pymysql.Error, OSError) as error:
             if self._running.closed:
                 raise Cancelled("The comparison was closed.") from error
             raise failed(error, str(table.name)) from error
         finally:
             self._running.over(token)
+            if session is not None and clean and not self._running.closed:
+                self._idle.append(session)
+            elif session is not None:
+                _hang_up(session)
+
+    def _session(self, table: Table) -> Session:
+        """A session that nobody else uses, in the database where a query's names are looked up."""
+        try:
+            session = self._idle.pop()
+        except IndexError:
+            session = self._access.connect()
+            with session.cursor() as cursor:
+                cursor.execute(f"SET group_concat_max_len = {_LONGEST}")
+        if table.query is not None and table.name.schema:
+            session.select_db(table.name.schema)
+        return session
 
     def _conditions(self, session: Session, table: Table, chunk: Chunk | None) -> list[str]:
-        live = {} if table.query is not None else live_columns(session, table.name)
+        if table.query is None and table.name not in self._live:
+            self._live[table.name] = live_columns(session, table.name)
+        live = self._live.get(table.name, {})
         key = [live[name] for name in table.key if name in live]
         ranges = bounds(key, chunk) if chunk is not None else []
         return ranges + [condition(one, _filtered(table, live, one.column)) for one in table.selection.filters]
@@ -163,8 +188,6 @@ class _Asking:
     def __init__(self, session: Session, token: str, cursor: type[Cursor]) -> None:
         self.session, self._token, self._cursor = session, token, cursor
         self._warned = False
-        with session.cursor() as settings:
-            settings.execute(f"SET group_concat_max_len = {_LONGEST}")
 
     def __call__(self, select: str) -> Sequence[Sequence[Any]] | Iterator[Sequence[Any]]:
         """The rows of "SELECT …"; with an unbuffered cursor as they come."""
@@ -182,6 +205,12 @@ class _Asking:
         with self.session.cursor() as cursor:
             cursor.execute("SHOW WARNINGS")
             return any(code in _CUT_OFF for _, code, _ in cursor.fetchall())
+
+
+def _hang_up(session: Session) -> None:
+    """Without taking the rest of a result, which the driver would do by itself."""
+    with suppress(pymysql.Error, OSError):
+        session._force_close()  # type: ignore[attr-defined]
 
 
 def _place(table: Table) -> str:

@@ -19,7 +19,7 @@ from rowferry.connectors.postgres.spell import hashed, row, row_hash, spelled
 from rowferry.errors import Cancelled, SourceChanged
 from rowferry.model.chunks import Chunk
 from rowferry.model.digests import NOTHING, Bucket, Digest, RowDigest, RowId, Spelling, View
-from rowferry.model.tables import Column, Table
+from rowferry.model.tables import Column, Table, TableName
 
 _BATCH = 2000
 
@@ -43,6 +43,7 @@ class PostgresDigests:
             session.execute("SELECT set_config('jit', 'off', false)")
             return session
 
+        self._partitions: dict[TableName, bool] = {}
         self._sessions: Sessions[Session] = Sessions(open_session, lambda one: one.cancel_safe(timeout=5))
 
     def tables(self, requests: Sequence[TableRequest]) -> list[Table]:
@@ -161,10 +162,12 @@ class PostgresDigests:
     def _partitioned(self, session: Session, table: Table) -> bool:
         if table.query is not None:
             return False
-        found, _ = storage(session, table.name)
-        if found is None:
-            raise SourceChanged(f"{table.name} is no longer there.")
-        return found.partitioned
+        if table.name not in self._partitions:
+            found, _ = storage(session, table.name)
+            if found is None:
+                raise SourceChanged(f"{table.name} is no longer there.")
+            self._partitions[table.name] = found.partitioned
+        return self._partitions[table.name]
 
 
 def _numbers(row_id: RowId) -> Composable:
