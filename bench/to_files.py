@@ -38,7 +38,7 @@ def parquet(ferry: Ferry, config: str, folder: Path, rows: int, times: Times) ->
     place = folder / "parquet"
     shutil.rmtree(place, ignore_errors=True)
     times.parquet.append(ferry.run(config))
-    files = sorted(place.rglob("*.parquet"))
+    files = sorted(place.glob("products/*.parquet"))
     if (found := ds.dataset(files).count_rows()) != rows:
         raise RuntimeError(f"the Parquet files hold {found} rows of {rows}")
     times.parquet_size = sum(file.stat().st_size for file in files)

@@ -152,7 +152,7 @@ def compare(database: Postgres) -> list[Compared]:
 def parquet_folder(table: str) -> Path:
     """Where the files of a table lie."""
     found = [
-        path for path in (FOLDER / "parquet").rglob("*") if path.is_dir() and path.name in (table, f"public.{table}")
+        path for path in (FOLDER / "parquet").glob("*") if path.is_dir() and path.name in (table, f"public.{table}")
     ]
     if not found:
         raise DemoError(f"There is no folder for table {table} under .rowferry-demo/parquet.")
