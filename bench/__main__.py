@@ -53,6 +53,7 @@ def _speed(results: Results, both: Servers, contestant: Ferry, place: Path, runs
         to_postgres.pipe(both, results.rows, databases)
         to_postgres.rowferry(both, contestant, to_database, results.rows, databases)
         to_postgres.pgloader(both, results.rows, databases)
+        both.clear()
         to_files.text(both, place, files)
         to_files.parquet(contestant, to_parquet, place, results.rows, files)
     to_postgres.judge(databases, results)

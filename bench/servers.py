@@ -44,13 +44,14 @@ class Servers:
         subprocess.run(["bash", "-o", "pipefail", "-c", command], env=self.environment, check=True, capture_output=True)
 
     def fresh_database(self, name: str) -> None:
-        """An empty PostgreSQL database of that name, and nothing left over from before that could cost time.
+        """An empty PostgreSQL database of that name on a server at rest."""
+        self.clear()
+        self.postgres.execute(f"CREATE DATABASE {name}", "CHECKPOINT")
 
-        What the contestant before has filled goes, so that the server does not vacuum it while the next one runs.
-        """
+    def clear(self) -> None:
+        """Drop what a contestant has filled, so that the server does not vacuum it while the next one runs."""
         filled = self.postgres.execute("SELECT datname FROM pg_database WHERE datname LIKE 'by\\_%'")
-        drops = [f"DROP DATABASE {old} WITH (FORCE)" for (old,) in filled]
-        self.postgres.execute(*drops, f"CREATE DATABASE {name}", "CHECKPOINT")
+        self.postgres.execute(*(f"DROP DATABASE {name} WITH (FORCE)" for (name,) in filled), "CHECKPOINT")
 
 
 @contextmanager
