@@ -15,6 +15,7 @@ from functools import cached_property
 from typing import Any
 
 import pyarrow as pa
+import pymysql
 
 from rowferry.connectors.base import PlannedTable
 from rowferry.connectors.mysql import journal
@@ -31,6 +32,8 @@ STAGE = "rowferry_stage"
 _PIECE = 256 * 1024
 _STATEMENT = 1024 * 1024
 _ROOM = 1024
+_TOO_LONG = 1153
+"""The server's number for a packet that is longer than it takes."""
 
 
 @dataclass(frozen=True)
@@ -88,6 +91,9 @@ class Feed:
             rows: list[bytes] = []
             size = len(begin)
             for row in self._encoded(inserted_rows, batch):
+                if len(begin) + len(row) >= largest:
+                    # The server would hang up while we send, and its reason could be lost on the way.
+                    raise pymysql.OperationalError(_TOO_LONG, "the statement is longer than max_allowed_packet")
                 if rows and size + len(row) + 1 > most:
                     yield begin + b",".join(rows), len(rows)
                     rows, size = [], len(begin)
