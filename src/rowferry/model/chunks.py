@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from rowferry.model.tables import TableName
 
@@ -33,6 +35,24 @@ class Chunk:
         low = "the first key" if self.low is None else f"after {_show(self.low)}"
         high = "the last key" if self.high is None else f"to {_show(self.high)}"
         return f"{self.table}, chunk {self.number} ({low} {high})"
+
+    def document(self) -> dict[str, Any]:
+        """The chunk as a journal keeps it in JSON."""
+        return {
+            "schema": self.table.schema, "name": self.table.name, "number": self.number,
+            "low": None if self.low is None else list(self.low), "high": None if self.high is None else list(self.high),
+        }  # fmt: skip
+
+    @classmethod
+    def read(cls, document: Mapping[str, Any]) -> Chunk:
+        """What `document` made."""
+        low, high = document["low"], document["high"]
+        return cls(
+            TableName(document["schema"], document["name"]),
+            document["number"],
+            None if low is None else tuple(low),
+            None if high is None else tuple(high),
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from rowferry.model import types as t
 from rowferry.model.tables import Column
@@ -73,3 +74,17 @@ def arrow_type(neutral: t.NeutralType) -> pa.DataType:
 def arrow_schema(columns: Sequence[Column]) -> pa.Schema:
     """The schema of the record batches that carry `columns`, in their order and under their names."""
     return pa.schema([pa.field(column.name, arrow_type(column.type), column.nullable) for column in columns])
+
+
+def hex_digits(array: pa.Array) -> pa.Array:
+    """Two hex digits for each byte: the values' buffer as a whole, the offsets doubled."""
+    array = array.cast(pa.large_binary())
+    validity = pc.is_valid(array).buffers()[1] if array.null_count else None
+    _, offsets, data = array.buffers()
+    ends = pa.Array.from_buffers(pa.int64(), len(array) + 1, [None, offsets], offset=array.offset)
+    first, last = ends[0].as_py(), ends[-1].as_py()
+    digits = memoryview(data)[first:last].hex().encode() if data is not None else b""
+    doubled = pc.multiply(pc.subtract(ends, first), 2)
+    return pa.Array.from_buffers(
+        pa.large_string(), len(array), [validity, doubled.buffers()[1], pa.py_buffer(digits)], null_count=-1
+    )

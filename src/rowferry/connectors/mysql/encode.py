@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 from rowferry.connectors.base import PlannedTable
 from rowferry.errors import WriteFailed
 from rowferry.model import types as t
+from rowferry.typemap.arrow import hex_digits
 
 Encode = Callable[[pa.Array], pa.Array]
 Replacements = tuple[tuple[str, str], ...]
@@ -117,22 +118,8 @@ def _rest(numbers: pa.Array, by: int) -> pa.Array:
     return pc.subtract(numbers, pc.multiply(pc.divide(numbers, by), by))
 
 
-def hexed(array: pa.Array) -> pa.Array:
-    """Two hex digits for each byte: the values' buffer as a whole, the offsets doubled."""
-    array = array.cast(pa.large_binary())
-    validity = pc.is_valid(array).buffers()[1] if array.null_count else None
-    _, offsets, data = array.buffers()
-    ends = pa.Array.from_buffers(pa.int64(), len(array) + 1, [None, offsets], offset=array.offset)
-    first, last = ends[0].as_py(), ends[-1].as_py()
-    found = memoryview(data)[first:last].hex().encode() if data is not None else b""
-    doubled = pc.multiply(pc.subtract(ends, first), 2)
-    return pa.Array.from_buffers(
-        LARGE, len(array), [validity, doubled.buffers()[1], pa.py_buffer(found)], null_count=-1
-    )
-
-
 def _uuid(array: pa.Array) -> pa.Array:
-    digits = hexed(array)
+    digits = hex_digits(array)
     cuts = ((0, 8), (8, 12), (12, 16), (16, 20), (20, 32))
     return pc.binary_join_element_wise(
         *(pc.utf8_slice_codeunits(digits, start, stop) for start, stop in cuts), pa.scalar("-", LARGE)
@@ -141,7 +128,7 @@ def _uuid(array: pa.Array) -> pa.Array:
 
 def _shape(array: pa.Array) -> pa.Array:
     """From EWKB, with its SRID inside, to the server's own form: the SRID in four bytes, then WKB."""
-    digits = hexed(array)
+    digits = hex_digits(array)
 
     def part(start: int, stop: int | None = None) -> pa.Array:
         return pc.utf8_slice_codeunits(digits, start, stop)
@@ -158,7 +145,7 @@ def _shape(array: pa.Array) -> pa.Array:
 
 
 PLAIN, FREE = Form(_plain), Form(_plain, free=True)
-BYTES = Form(hexed, loaded="UNHEX({})", opened="x'")
+BYTES = Form(hex_digits, loaded="UNHEX({})", opened="x'")
 BITS = Form(_plain, loaded="CAST(CONV({}, 2, 10) AS UNSIGNED)", opened="b'")
 
 FORMS: dict[type, Form] = {

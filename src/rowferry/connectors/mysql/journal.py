@@ -27,7 +27,6 @@ from rowferry.connectors.mysql.names import literal
 from rowferry.connectors.mysql.sessions import PATIENCE, Session
 from rowferry.errors import Conflict, ConnectionLost
 from rowferry.model.chunks import Chunk, Committed
-from rowferry.model.tables import TableName
 
 DATABASE = "_rowferry"
 
@@ -164,14 +163,14 @@ def read(session: Session, stream_id: str) -> base.Journal | None:
     )
     return base.Journal(
         fingerprints={name: record.fingerprint for name, record in prepared.items()},
-        chunks={name: [_chunk(entry) for entry in json.loads(entries)] for name, entries in begun},
+        chunks={name: [Chunk.read(entry) for entry in json.loads(entries)] for name, entries in begun},
         committed=[Committed(name, int(number), int(count), int(size)) for name, number, count, size in committed],
     )
 
 
 def begin(session: Session, stream_id: str, table: str, chunks: Sequence[Chunk]) -> None:
     """Write down a table's chunks for good; Conflict when others are written there already."""
-    entries = json.dumps([_entry(chunk) for chunk in chunks])
+    entries = json.dumps([chunk.document() for chunk in chunks])
     where = f"{_is(stream_id, table)}"
     session.execute(f"UPDATE {DATABASE}.tables SET chunks = {literal(entries)} WHERE {where} AND chunks IS NULL")
     found = session.rows(f"SELECT chunks FROM {DATABASE}.tables WHERE {where}")
@@ -229,20 +228,3 @@ def _ask(session: Session, query: str) -> list[Any]:
 
 def _is(stream: str, table: str) -> str:
     return f"stream_id = {literal(stream)} AND table_name = {literal(table)}"
-
-
-def _entry(chunk: Chunk) -> dict[str, Any]:
-    return {
-        "schema": chunk.table.schema, "name": chunk.table.name, "number": chunk.number,
-        "low": None if chunk.low is None else list(chunk.low), "high": None if chunk.high is None else list(chunk.high),
-    }  # fmt: skip
-
-
-def _chunk(entry: Mapping[str, Any]) -> Chunk:
-    low, high = entry["low"], entry["high"]
-    return Chunk(
-        TableName(entry["schema"], entry["name"]),
-        entry["number"],
-        None if low is None else tuple(low),
-        None if high is None else tuple(high),
-    )

@@ -18,6 +18,7 @@ from rowferry.connectors.base import PlannedTable
 from rowferry.connectors.postgres.encode import Field, written
 from rowferry.errors import WriteFailed
 from rowferry.model import types as t
+from rowferry.typemap.arrow import hex_digits
 
 Encode = Callable[[pa.Array], pa.Array]
 
@@ -65,21 +66,7 @@ def _same(array: pa.Array) -> pa.Array:
 
 def _hex(prefix: str) -> Encode:
     return lambda array: pc.binary_join_element_wise(
-        pa.scalar(prefix, pa.large_string()), _hex_digits(array), pa.scalar("", pa.large_string())
-    )
-
-
-def _hex_digits(array: pa.Array) -> pa.Array:
-    """Two hex digits for each byte: the values' buffer as a whole, the offsets doubled."""
-    array = array.cast(pa.large_binary())
-    validity = pc.is_valid(array).buffers()[1] if array.null_count else None
-    _, offsets, data = array.buffers()
-    ends = pa.Array.from_buffers(pa.int64(), len(array) + 1, [None, offsets], offset=array.offset)
-    first, last = ends[0].as_py(), ends[-1].as_py()
-    digits = memoryview(data)[first:last].hex().encode() if data is not None else b""
-    doubled = pc.multiply(pc.subtract(ends, first), 2)
-    return pa.Array.from_buffers(
-        pa.large_string(), len(array), [validity, doubled.buffers()[1], pa.py_buffer(digits)], null_count=-1
+        pa.scalar(prefix, pa.large_string()), hex_digits(array), pa.scalar("", pa.large_string())
     )
 
 

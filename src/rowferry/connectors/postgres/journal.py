@@ -20,7 +20,6 @@ import psycopg
 from rowferry.connectors import base
 from rowferry.errors import Conflict
 from rowferry.model.chunks import Chunk, Committed
-from rowferry.model.tables import TableName
 
 SCHEMA = "_rowferry"
 
@@ -126,7 +125,7 @@ def read(session: Session, stream_id: str) -> base.Journal | None:
     begun = session.execute(
         f"SELECT table_name, chunks FROM {SCHEMA}.tables WHERE stream_id = %s AND chunks IS NOT NULL", (stream_id,)
     )
-    chunks = {name: [_chunk(entry) for entry in entries] for name, entries in begun}
+    chunks = {name: [Chunk.read(entry) for entry in entries] for name, entries in begun}
     committed = session.execute(
         f"SELECT table_name, chunk, rows, size FROM {SCHEMA}.chunks WHERE stream_id = %s ORDER BY table_name, chunk",
         (stream_id,),
@@ -140,7 +139,7 @@ def read(session: Session, stream_id: str) -> base.Journal | None:
 
 def begin(session: Session, stream_id: str, table: str, chunks: Sequence[Chunk]) -> None:
     """Write down a table's chunks for good; Conflict when others are written there already."""
-    entries = json.dumps([_entry(chunk) for chunk in chunks])
+    entries = json.dumps([chunk.document() for chunk in chunks])
     done = session.execute(
         f"UPDATE {SCHEMA}.tables SET chunks = %(chunks)s::jsonb "
         "WHERE stream_id = %(stream)s AND table_name = %(table)s AND (chunks IS NULL OR chunks = %(chunks)s::jsonb)",
@@ -201,20 +200,3 @@ def _exists(session: Session) -> bool:
         (SCHEMA,),
     )
     return found.fetchone() is not None
-
-
-def _entry(chunk: Chunk) -> dict[str, Any]:
-    return {
-        "schema": chunk.table.schema, "name": chunk.table.name, "number": chunk.number,
-        "low": None if chunk.low is None else list(chunk.low), "high": None if chunk.high is None else list(chunk.high),
-    }  # fmt: skip
-
-
-def _chunk(entry: Mapping[str, Any]) -> Chunk:
-    low, high = entry["low"], entry["high"]
-    return Chunk(
-        TableName(entry["schema"], entry["name"]),
-        entry["number"],
-        None if low is None else tuple(low),
-        None if high is None else tuple(high),
-    )
