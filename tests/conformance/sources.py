@@ -105,7 +105,8 @@ class MemoryPlace:
         )
 
     def endless(self) -> TableRequest:
-        self.create("many", {"n": "number"}, rows=[(number,) for number in range(10_000)])
+        self.create("many", {"n": "number"})
+        self._held["many"] = Held(self._held["many"].table, [(number,) for number in range(100)], endless=True)
         return TableRequest("endless", query=f"{QUERY}many")
 
     def reads(self) -> int:

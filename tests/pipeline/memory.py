@@ -8,6 +8,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import cycle
 from typing import Any
 
 import pyarrow as pa
@@ -48,10 +49,11 @@ _COMPARED: Mapping[FilterOperator, Callable[[Any, Any], bool]] = {
 
 
 class Held:
-    """A table with its rows, in the order of its key."""
+    """A table with its rows, in the order of its key. An `endless` one begins anew where it would end."""
 
-    def __init__(self, table: Table, rows: Collection[tuple[Any, ...]]) -> None:
+    def __init__(self, table: Table, rows: Collection[tuple[Any, ...]], *, endless: bool = False) -> None:
         self.table = table
+        self.endless = endless
         self._at = {name: number for number, name in enumerate(table.column_names())}
         self.rows = sorted(rows, key=self._key) if table.key else list(rows)
 
@@ -131,10 +133,12 @@ class MemorySource:
 
     def read(self, table: Table, chunk: Chunk) -> Generator[pa.RecordBatch, None, None]:
         self._check_open()
-        rows = self._still(table).selected(table, chunk)
+        held = self._still(table)
+        rows = held.selected(table, chunk)
+        starts = range(0, len(rows), BATCH_ROWS)
         self.reads += 1
         try:
-            for number, start in enumerate(range(0, len(rows), BATCH_ROWS)):
+            for number, start in enumerate(cycle(starts) if held.endless else starts):
                 self._before_batch(chunk, number)
                 self._check_open()
                 yield batch(table.columns, rows[start : start + BATCH_ROWS])
