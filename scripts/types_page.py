@@ -12,6 +12,7 @@ from rowferry.connectors.mysql.connect import Variant
 from rowferry.connectors.postgres import types as postgres_read
 from rowferry.connectors.postgres import types_write as postgres_write
 from rowferry.model import types as t
+from rowferry.model.policies import ODDITIES
 from rowferry.model.tables import NativeType
 from rowferry.typemap.rules import ReadRule, WriteRule
 
@@ -70,6 +71,7 @@ def page() -> str:
         "Enums, arrays and domains of PostgreSQL are told by their kind: an enum stays one, an array crosses as\n"
         "its text, a domain as what it stands for. Ranges, composite types and types in no rule cross as text.\n",
         _writing(),
+        _odd_values(),
     ]
     return "\n".join(parts)
 
@@ -96,6 +98,39 @@ def _writing() -> str:
     table = _table(("neutral type", *TARGETS, "Parquet, as Arrow names it"), rows)
     listed = "".join(f"{mark.strip()} {change}.\n\n" for change, mark in notes.items())
     return f"## To a target\n\n{table}\n{listed}".rstrip() + "\n"
+
+
+ODD_VALUES = """
+## Values that a target has not
+
+Such a value stops the stream before its chunk is written, and the error names table, column, type, key range and the
+setting. What shall become of it instead is said by kind, for the stream or for one table (a table's own go first):
+`"typePolicies": {"zeroDate": "null", "notFinite": "text"}`. The source's server puts the other value in its place while
+it is read, so that a verification compares the same. Each column that a policy is about is listed by
+`POST /stream-configs/{id}/validate`, in the log and in the run's report.
+
+"""
+
+OVERRIDES = """
+## Another type for a column
+
+`"typeOverrides": {"table.column": "numeric(30,10)"}` names the type that the target's column shall have, in the
+target's own words. Each value arrives equal or the stream stops: a number that does not fit is of the kind `number`
+above. There is a way from numbers to numbers and booleans, from dates and times to each other (a moment without a zone
+is taken as one of UTC), from text to numbers, `uuid`, `json`, `inet` and enums, and from everything but bytes to text.
+"""
+
+
+def _odd_values() -> str:
+    rows = [
+        (
+            f"`{kind.value}`",
+            oddity.value,
+            "; ".join(f"`{policy.value}`: it {way}" for policy, way in oddity.ways.items()),
+        )
+        for kind, oddity in ODDITIES.items()
+    ]
+    return ODD_VALUES.lstrip() + _table(("kind", "value", "policies besides `error`"), rows) + OVERRIDES
 
 
 def _neutral(neutral: t.NeutralType) -> str:

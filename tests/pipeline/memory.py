@@ -29,8 +29,10 @@ from rowferry.errors import (
 )
 from rowferry.model.chunks import Chunk, Committed, Key
 from rowferry.model.findings import Finding, Severity
+from rowferry.model.policies import Holds
 from rowferry.model.tables import Column, Filter, FilterOperator, NativeType, Table, TableName
 from rowferry.model.types import Integer, Unknown
+from rowferry.typemap.treatment import Policies, Treated, Want
 from tests.tables import batch
 
 DATABASE = "db"
@@ -115,6 +117,9 @@ class MemorySource:
         if missing:
             raise MissingTable(f"There is no table {', '.join(missing)}.")
         return [self._requested(request) for request in requests]
+
+    def treated(self, want: Want, policies: Policies) -> Treated:
+        return Treated(want.column)
 
     def hold(self, wish: Consistency | None) -> None:
         if wish is not Consistency.CHUNK:
@@ -240,6 +245,14 @@ class MemoryTarget:
             if isinstance(column.type, Unknown)
         ]
         return TargetPlan(tuple(PlannedTable(one, one, str(one.name) in existing) for one in tables), tuple(unknown))
+
+    def holds(self, dialect: str) -> Holds:
+        return Holds()
+
+    def declared(self, types: Collection[str]) -> Mapping[str, Column]:
+        if types:
+            raise InvalidInput(f"There is no type {', '.join(types)}.")
+        return {}
 
     def prepare(self, plan: TargetPlan, fingerprints: Mapping[str, str]) -> None:
         with self._store.lock:

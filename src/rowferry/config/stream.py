@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BeforeValidator, Field, model_validator
 
 from rowferry.config.fields import LONGEST, MOST, Name, Number, Spec, Whole, Words
+from rowferry.config.policies import TypePolicies
 from rowferry.model.streams import Mode
 from rowferry.model.tables import Filter, FilterOperator, Selection, Sort
 
@@ -131,6 +132,7 @@ class TableSpec(Spec):
     selection: SelectionSpec | None = None
     query: Words | None = None
     operations: tuple[Operation, ...] | None = None
+    type_policies: TypePolicies = Field(default_factory=dict)
 
 
 class QuerySpec(Spec):
@@ -138,6 +140,7 @@ class QuerySpec(Spec):
 
     name: Name
     query: Name
+    type_policies: TypePolicies = Field(default_factory=dict)
 
 
 class SourceFiles(Spec):
@@ -353,6 +356,10 @@ class StreamConfig(Spec):
     limits: Limits = Limits()
     verify: bool = Field(
         default=False, description="Compare source and target after the load; a difference fails the stream."
+    )
+    type_policies: TypePolicies = Field(default_factory=dict)
+    type_overrides: dict[Name, Name] = Field(
+        default_factory=dict, description='Types that columns shall have on the target, by "table.column".'
     )
     source: Source
     target: Target

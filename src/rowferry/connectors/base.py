@@ -9,7 +9,7 @@ Errors are `rowferry.errors` only: a driver's exception is translated where it i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
@@ -18,7 +18,9 @@ from rowferry.config.stream import Consistency, SchemaPolicy, StructureOptions, 
 from rowferry.model.chunks import Chunk, Committed
 from rowferry.model.digests import Bucket, Digest, RowDigest, RowId, Spelling, View
 from rowferry.model.findings import Finding
+from rowferry.model.policies import Holds
 from rowferry.model.tables import Column, Selection, Table
+from rowferry.typemap.treatment import Policies, Treated, Want
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -117,6 +119,12 @@ class Source(Protocol):
         there; InvalidInput names a selected, filtered or sorted column that is not, or the query that is none.
         """
 
+    def treated(self, want: Want, policies: Policies) -> Treated:
+        """How the column is read, so that the target gets what it can hold.
+
+        `policies` say what is read in place of values that cannot cross; without one, a value that is met is an error.
+        """
+
     def hold(self, wish: Consistency | None) -> None:
         """Let all later reads see the rows of one moment, as far as the source can and is asked to (None: its default).
 
@@ -175,13 +183,26 @@ class TargetRequest:
 class PlannedTable:
     """A table on its way. `target` is what it becomes, in the target's own types and names.
 
-    `source.columns` and `target.columns` have the same length and order. `existing`: the table is already
-    there and its structure is left as it is.
+    `source.columns` and `target.columns` have the same length and order, and the rows that are written are as
+    `source` says. `existing`: the table is already there and its structure is left as it is. `read`: what the source
+    is asked for, and `compared`: what of it is compared with the target, where these are not the same.
     """
 
     source: Table
     target: Table
     existing: bool = False
+    read: Table | None = None
+    compared: Table | None = None
+
+    @property
+    def reading(self) -> Table:
+        """What the source is asked for."""
+        return self.read or self.source
+
+    @property
+    def comparing(self) -> Table:
+        """What is compared with the target."""
+        return self.compared or self.source
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,6 +247,12 @@ class Target(Protocol):
         Otherwise TargetExists, TargetNotEmpty or Refused by policy, naming each table; a type or a part of
         the structure that cannot be expressed is a Finding, with severity error where the stream must not start.
         """
+
+    def holds(self, dialect: str) -> Holds:
+        """What columns here hold of the values that a source of that dialect may have."""
+
+    def declared(self, types: Collection[str]) -> Mapping[str, Column]:
+        """Columns of these types, in the target's own words, by what was asked for; InvalidInput for what is none."""
 
     def prepare(self, plan: TargetPlan, fingerprints: Mapping[str, str]) -> None:
         """Create (or drop, or empty) what the policies say, and the journal, all or nothing.

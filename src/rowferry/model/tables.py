@@ -64,6 +64,8 @@ class Column:
     """One column. `identity`: the server numbers it. `generated`: the SQL it is computed from.
 
     `extra` is what the catalogue of the column's own engine says besides (MySQL: "invisible", "stored generated" …).
+    `read_as` is the SQL that is read in the column's place, where a policy puts other values for some (None: itself).
+    `wanted` is the type that the target has been asked to give the column (None: the one that fits best).
     """
 
     name: str
@@ -75,6 +77,8 @@ class Column:
     generated: str | None = None
     comment: str = ""
     extra: str = ""
+    read_as: str | None = None
+    wanted: NativeType | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -169,7 +169,7 @@ class Copy:
         self._meter.status(name, "RUNNING")
         chunks = self._journal.chunks.get(name)
         if chunks is None:
-            chunks = self._retry(lambda: self._plan.source_of(table).chunks(table.source, self._size))
+            chunks = self._retry(lambda: self._plan.source_of(table).chunks(table.reading, self._size))
             self._retry(lambda: self._target.begin(table, chunks))
         done = self._done.get(name, set())
         left = [chunk for chunk in chunks if chunk.number not in done]
@@ -193,10 +193,14 @@ class Copy:
             self._complete(unfinished.table)
 
     def _attempt(self, table: PlannedTable, chunk: Chunk) -> Committed:
-        meter = self._meter.chunk(str(table.target.name))
+        from rowferry.pipeline.crossing import Crossing  # noqa: PLC0415 - a process that only plans needs no Arrow
+
+        name = str(table.target.name)
+        meter = self._meter.chunk(name)
         try:
-            with closing(self._plan.source_of(table).read(table.source, chunk)) as rows:
-                batches = self._budget.cut(rows) if self._budget.limit else rows
+            with closing(self._plan.source_of(table).read(table.reading, chunk)) as rows:
+                crossing = Crossing(table, self._plan.holds[name]).take(rows, chunk)
+                batches = self._budget.cut(crossing) if self._budget.limit else crossing
                 entry = self._target.write(table, chunk, meter.count(self._signals.guard(batches)))
         except BaseException:
             meter.take_back()

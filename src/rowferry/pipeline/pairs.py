@@ -62,7 +62,7 @@ def pair(planned: PlannedTable, there: Table, sides: Sides) -> Pair:
     Refused where it cannot be known which rows are meant.
     """
     names, columns, others, skipped = [], [], [], []
-    for source, target in zip(planned.source.columns, planned.target.columns, strict=True):
+    for source, target in zip(planned.comparing.columns, planned.target.columns, strict=True):
         other = there.column(target.name)
         found = _agreed(source, other, sides)
         if isinstance(found, Skipped):
@@ -73,7 +73,7 @@ def pair(planned: PlannedTable, there: Table, sides: Sides) -> Pair:
         others.append(Compared(other, found.spelling))
     if not columns:
         raise Refused(f"No column of {planned.source.name} can be compared: {skipped[0].reason}.")
-    table = replace(planned.source, selection=_selection(planned.source))
+    table = replace(planned.comparing, selection=_selection(planned.comparing))
     key = _key(table, names)
     ordered = sides.ranges and _ordered(table, there, columns, others, key)
     return Pair(

@@ -3,29 +3,34 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Container, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
-from rowferry.config.stream import SourceConnection
+from rowferry.config.stream import QuerySpec, SourceConnection, TableSpec
 from rowferry.connectors.base import PlannedTable, Source, SourceRequest, TableRequest, Target, TargetRequest
 from rowferry.connectors.registry import connector
 from rowferry.errors import InvalidInput, Refused
 from rowferry.model.findings import Finding, Severity
+from rowferry.model.policies import Holds
 from rowferry.model.tables import Selection, Table, TableName
 from rowferry.pipeline.job import Job
+from rowferry.pipeline.treat import Shaped, Wishes, shape
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
     """The tables of a stream, each with the source it is read from, and what planning found.
 
-    `places`: by the target table's name, which of the config's source connections it comes from.
+    `places`: by the target table's name, which of the config's source connections it comes from. `holds`: likewise,
+    what the target holds of that source's values.
     """
 
     tables: tuple[PlannedTable, ...]
     sources: Mapping[str, Source]
     places: Mapping[str, int]
     findings: tuple[Finding, ...]
+    holds: Mapping[str, Holds] = field(default_factory=dict)
 
     def source_of(self, table: PlannedTable) -> Source:
         """Where a table is read."""
@@ -82,21 +87,37 @@ def open_target(job: Job) -> Target:
 
 def make_plan(job: Job, sources: Sequence[Source], target: Target, prepared: bool) -> Plan:
     """Read both sides and decide. With `prepared` the target's structure is already made."""
-    parts = job.config.source.connections
-    found: list[tuple[int, str, Table]] = []
-    for place, (source, part) in enumerate(zip(sources, parts, strict=True)):
-        found += [(place, part.alias or "", table) for table in source.tables(_requests(part))]
+    wishes = Wishes.of(job.config, target)
+    holds = {source.dialect: target.holds(source.dialect) for source in sources}
+    found: list[_Found] = []
+    for place, (source, part) in enumerate(zip(sources, job.config.source.connections, strict=True)):
+        tables = source.tables(_requests(part))
+        specs: list[TableSpec | QuerySpec] = [*part.tables, *part.queries]
+        own = [spec.type_policies for spec in specs] or [{}] * len(tables)
+        for table, policies in zip(tables, own, strict=True):
+            shaped = shape(table, source, holds[source.dialect], wishes, policies)
+            found.append(_Found(place, part.alias or "", shaped))
     if not found:
         raise Refused("The source has no user tables: name another database or schema, or write a query.")
-    tables = _without_clashes([(alias, table) for _, alias, table in found])
-    planned = target.plan(tables, sources[0].dialect, prepared)
+    wishes.check_used([one.shaped.planned for one in found])
+    planned = target.plan(_without_clashes(found), sources[0].dialect, prepared)
     pairs = list(zip(planned.tables, found, strict=True))
     return Plan(
-        tables=tuple(replace(table, source=original) for table, (_, _, original) in pairs),
-        sources={str(table.target.name): sources[place] for table, (place, _, _) in pairs},
-        places={str(table.target.name): place for table, (place, _, _) in pairs},
-        findings=planned.findings,
+        tables=tuple(one.shaped.of(table) for table, one in pairs),
+        sources={str(table.target.name): sources[one.place] for table, one in pairs},
+        places={str(table.target.name): one.place for table, one in pairs},
+        findings=(*(finding for one in found for finding in one.shaped.findings), *planned.findings),
+        holds={str(table.target.name): holds[sources[one.place].dialect] for table, one in pairs},
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """A table of the source connection at `place`, as the config wants it."""
+
+    place: int
+    alias: str
+    shaped: Shaped
 
 
 def _open_source(job: Job, part: SourceConnection) -> Source:
@@ -115,12 +136,13 @@ def _requests(part: SourceConnection) -> list[TableRequest]:
     return tables + [TableRequest(spec.name, query=spec.query) for spec in part.queries]
 
 
-def _without_clashes(found: Sequence[tuple[str, Table]]) -> list[Table]:
+def _without_clashes(found: Sequence[_Found]) -> list[Table]:
     """A name that comes from several sources becomes `alias_name`."""
-    names = [table.name.name for _, table in found]
+    tables = [one.shaped.planned for one in found]
+    names = Counter(table.name.name for table in tables)
     return [
-        replace(table, name=TableName(table.name.schema, f"{alias}_{table.name.name}"))
-        if alias and names.count(table.name.name) > 1
+        replace(table, name=TableName(table.name.schema, f"{one.alias}_{table.name.name}"))
+        if one.alias and names[table.name.name] > 1
         else table
-        for alias, table in found
+        for one, table in zip(found, tables, strict=True)
     ]

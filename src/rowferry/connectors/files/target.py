@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from threading import Event
@@ -30,7 +30,8 @@ from rowferry.connectors.files.write import ChunkWriter, Staging, settle
 from rowferry.errors import InvalidInput, WriteFailed
 from rowferry.model.chunks import Chunk, Committed
 from rowferry.model.findings import Finding, Severity
-from rowferry.model.tables import Table
+from rowferry.model.policies import Holds
+from rowferry.model.tables import Column, Table
 
 
 def open_target(request: TargetRequest) -> Target:
@@ -75,6 +76,16 @@ class FilesTargetFolder:
                 plan, tables=tuple(replace(t, existing=str(t.target.name) in existing) for t in plan.tables)
             )  # fmt: skip
         return apply_policies(self._base, plan, self._spec, self._policies)
+
+    def holds(self, dialect: str) -> Holds:
+        """See `Target.holds`: whatever crosses."""
+        return Holds()
+
+    def declared(self, types: Collection[str]) -> Mapping[str, Column]:
+        """See `Target.declared`; a file's types come from its format."""
+        if types:
+            raise InvalidInput("typeOverrides is for databases: in files a column's type comes from its format.")
+        return {}
 
     def prepare(self, plan: TargetPlan, fingerprints: Mapping[str, str]) -> None:
         """Make the folders, and move away what the policies say goes."""

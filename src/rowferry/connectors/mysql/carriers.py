@@ -163,6 +163,7 @@ CARRIERS: Mapping[type, Carrier] = {
     t.Enum: _TEXT,
     t.Set: _TEXT,
     t.Inet: _TEXT,
+    t.Foreign: _TEXT,
     t.Json: Carrier(_json, _json, _json, _to_text),
     t.Bits: Carrier(_as_bits, _as_bits, _as_bits, _to_text),
     t.Binary: _SAME,

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from rowferry.connectors.mysql.connect import Variant
 from rowferry.connectors.mysql.expressions import default_expression
 from rowferry.connectors.mysql.sql import quoted
+from rowferry.connectors.mysql.types import neutral_type
 from rowferry.connectors.mysql.types_write import (
     DIALECT,
     WITH_CHARSET,
@@ -100,7 +101,9 @@ def row_of(columns: tuple[Column, ...] | list[Column]) -> str:
 
 
 def _declared(notes: Notes, column: Column, origin: Origin) -> NativeType:
-    if origin.own(notes.table):
+    if column.wanted is not None:
+        return column.wanted
+    if origin.own(notes.table) and neutral_type(column.native) == column.type:
         own = own_type(column, origin.variant)
         if own is not None:
             return _collated(notes, column, own, origin)
@@ -120,10 +123,14 @@ def _refusal(column: Column) -> str:
     ways = "Leave the column out by selectedColumns, or cast it to another type in a query."
     if isinstance(column.type, t.Number):
         return (
-            f"{declared} without digits may hold any number, which no type here does; cast it to numeric(p,s). {ways}"
+            f"{declared} without digits may hold any number, which no type here does; say decimal(p,s) in "
+            f"typeOverrides, or set typePolicies.number to text. {ways}"
         )
     if isinstance(column.type, t.Decimal):
-        return f"the type {declared} has more digits than a decimal can hold here. {ways}"
+        return (
+            f"the type {declared} has more digits than a decimal can hold here; say a shorter one in typeOverrides, or "
+            f"set typePolicies.number to text. {ways}"
+        )
     return f"the type {declared} cannot be carried to MySQL or MariaDB exactly. {ways}"
 
 

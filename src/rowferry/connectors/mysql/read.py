@@ -21,7 +21,8 @@ from rowferry.connectors.mysql.failures import error_code, failed, lost
 from rowferry.connectors.mysql.keys import KeyColumn, bounds, splits
 from rowferry.connectors.mysql.readers import Batches, DriverFailed, read_bounded, read_streamed, read_wide
 from rowferry.connectors.mysql.running import Running
-from rowferry.connectors.mysql.sql import ROWS, condition, limit, order_by, quoted, where
+from rowferry.connectors.mysql.sql import ROWS, condition, limit, odd_date, order_by, quoted, where
+from rowferry.connectors.mysql.treat import reference
 from rowferry.connectors.mysql.types import neutral_type
 from rowferry.errors import (
     Cancelled,
@@ -34,6 +35,7 @@ from rowferry.errors import (
 )
 from rowferry.model import types as t
 from rowferry.model.chunks import Chunk
+from rowferry.model.policies import OddValue, refused
 from rowferry.model.tables import Column, Table
 from rowferry.typemap.arrow import arrow_schema
 
@@ -75,7 +77,7 @@ class Reading:
 
     def _select(self, expression: Callable[[Carrier], Expression]) -> str:
         expressions = [
-            f"{expression(carrier(column))(quoted(column.name), column)} AS `c{number}`"
+            f"{expression(carrier(column))(reference(column), column)} AS `c{number}`"
             for number, column in enumerate(self.table.columns)
         ]
         columns = ", ".join(expressions)
@@ -88,9 +90,7 @@ class Reading:
 
     def odd_date(self, column: Column) -> str:
         """A statement that finds a row whose date no other engine has."""
-        name = quoted(column.name)
-        parts = [f"{part}({name}) = 0" for part in ("YEAR", "MONTH", "DAYOFMONTH")]
-        odd = " OR ".join([*parts, f"DAYOFMONTH({name}) > DAYOFMONTH(LAST_DAY({name}))"])
+        odd = odd_date(reference(column))
         return f"SELECT 1 FROM {self._rows()}{where([*self.conditions(), odd])} LIMIT 1"
 
     def _rows(self) -> str:
@@ -260,10 +260,7 @@ def _decoded(array: pa.Array, column: Column, chunk: Chunk) -> pa.Array:
 
 
 def _odd_date(column: Column, chunk: Chunk) -> ReadFailed:
-    return ReadFailed(
-        f"{chunk.table}.{column.name} holds a date such as 0000-00-00 that no other engine has ({chunk}):"
-        " correct it at the source, leave it out by a filter, or read the table by a query that replaces it."
-    )
+    return ReadFailed(refused(f"{chunk.table}.{column.name} ({column.native.declared})", chunk, OddValue.ZERO_DATE))
 
 
 def _explained(reading: Reading, running: Running, error: DriverFailed) -> RowferryError:

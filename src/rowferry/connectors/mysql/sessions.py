@@ -28,8 +28,9 @@ SQL_MODE = (
     "NO_AUTO_VALUE_ON_ZERO",
     "NO_ENGINE_SUBSTITUTION",
     "ERROR_FOR_DIVISION_BY_ZERO",
+    "ALLOW_INVALID_DATES",
 )
-"""A value that does not fit is an error; 0 in a numbered column is a 0."""
+"""A value that does not fit is an error; 0 in a numbered column is a 0, and a date of MySQL's own is what it was."""
 
 SETTINGS = (
     f"SET sql_mode = '{','.join(SQL_MODE)}', lock_wait_timeout = {PATIENCE}, innodb_lock_wait_timeout = {PATIENCE}, "

@@ -16,9 +16,11 @@ from rowferry.connectors.mysql.chunks import split
 from rowferry.connectors.mysql.connect import Access
 from rowferry.connectors.mysql.failures import failed
 from rowferry.connectors.mysql.running import Running
+from rowferry.connectors.mysql.treat import treat
 from rowferry.errors import InvalidInput, MissingTable, Refused, SourceChanged
 from rowferry.model.chunks import Chunk
 from rowferry.model.tables import Selection, Table, TableName
+from rowferry.typemap.treatment import Policies, Treated, Want
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -52,6 +54,10 @@ class MySqlSource:
                 for request in requests
             ]  # fmt: skip
         return [_selected(table, request.selection) for table, request in zip(tables, requests, strict=True)]
+
+    def treated(self, want: Want, policies: Policies) -> Treated:
+        """See `Source.treated`."""
+        return treat(want, policies)
 
     def hold(self, wish: Consistency | None) -> None:
         """Nothing can be held yet; Refused when it has to be."""

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from rowferry.connectors.mysql.sql import ewkb, quoted
+from rowferry.connectors.mysql.sql import ewkb
+from rowferry.connectors.mysql.treat import reference
 from rowferry.errors import InvalidInput
 from rowferry.model import types as t
 from rowferry.model.digests import Compared, Form, Spelling
@@ -163,7 +164,7 @@ def spelled(one: Compared) -> str:
     value = _VALUES[spelling.form].get(type(column.type))
     if value is None:
         raise InvalidInput(f"The column {column.name} of type {column.native.declared} cannot be compared.")
-    expression = _fraction(value(quoted(column.name), column), one)
+    expression = _fraction(value(reference(column), column), one)
     return _DRESSES[spelling.form](expression, spelling, column.nullable)
 
 

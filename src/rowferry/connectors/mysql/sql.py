@@ -60,6 +60,12 @@ def ewkb(name: str) -> str:
     return f"IF(SUBSTR({own}, 1, 4) = x'00000000', SUBSTR({own}, 5), {with_srid})"
 
 
+def odd_date(name: str) -> str:
+    """Whether a date is one that no other engine has."""
+    parts = [f"{part}({name}) = 0" for part in ("YEAR", "MONTH", "DAYOFMONTH")]
+    return f"({' OR '.join([*parts, f'DAYOFMONTH({name}) > DAYOFMONTH(LAST_DAY({name}))'])})"
+
+
 def _pattern(written: str) -> str:
     return re.sub(r"([|%_])", r"|\1", written)
 

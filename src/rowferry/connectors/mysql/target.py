@@ -5,7 +5,7 @@ All sessions are kept for the stream, one for each thread at work.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING
 
@@ -16,14 +16,17 @@ from rowferry.connectors.mysql import ddl, finish, journal
 from rowferry.connectors.mysql import prepare as structure
 from rowferry.connectors.mysql.connect import Access
 from rowferry.connectors.mysql.facts import has_database, read_facts, server_facts, with_references
+from rowferry.connectors.mysql.limits import declared_column, holds
 from rowferry.connectors.mysql.plan import Question, make_plan, target_names
 from rowferry.connectors.mysql.refusals import DriverErrors, translated
 from rowferry.connectors.mysql.sessions import Pool, Session
 from rowferry.connectors.mysql.sql import SYSTEM_DATABASES
+from rowferry.connectors.mysql.types_write import DIALECT
 from rowferry.errors import InvalidInput
 from rowferry.model.chunks import Chunk, Committed
 from rowferry.model.findings import Finding
-from rowferry.model.tables import Table, TableName
+from rowferry.model.policies import Holds
+from rowferry.model.tables import Column, Table, TableName
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -77,6 +80,15 @@ class MySqlTarget:
         """Whether tables that are there may be dropped, or lose their rows."""
         drops = self._request.schema_policy is SchemaPolicy.DROP_AND_RECREATE
         return drops or self._request.write_mode is WriteMode.TRUNCATE_AND_LOAD
+
+    def holds(self, dialect: str) -> Holds:
+        """See `Target.holds`."""
+        with self._session("planning the target's tables") as session:
+            return holds(session.variant, own=dialect == DIALECT)
+
+    def declared(self, types: Collection[str]) -> Mapping[str, Column]:
+        """See `Target.declared`."""
+        return {one: declared_column(one) for one in types}
 
     def prepare(self, plan: TargetPlan, fingerprints: Mapping[str, str]) -> None:
         """Make the structure, once for a stream whatever happens in between."""

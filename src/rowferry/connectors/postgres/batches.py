@@ -13,11 +13,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from psycopg.sql import SQL, Composable
 
-from rowferry.connectors.postgres.selection import column as reference
+from rowferry.connectors.postgres.selection import shown
 from rowferry.connectors.postgres.types import base_type
 from rowferry.errors import ReadFailed
 from rowferry.model import types as t
-from rowferry.model.tables import Column, TableName
+from rowferry.model.chunks import Chunk
+from rowferry.model.policies import OddValue, refused
+from rowferry.model.tables import Column
 
 _AS_IS = SQL("{}")
 _AS_TEXT = SQL("{}::text")
@@ -59,28 +61,36 @@ def expressions(columns: Sequence[Column]) -> Composable:
 
 
 def _expression(column: Column) -> Composable:
+    if isinstance(column.type, t.Text) and column.read_as is not None:
+        return shown(column)
     template = _BY_NAME.get(base_type(column.native).name) or _EXPRESSIONS.get(type(column.type), _AS_TEXT)
-    return template.format(reference(column.name))
+    return template.format(shown(column))
 
 
-def convert(batch: pa.RecordBatch, table: TableName, columns: Sequence[Column], schema: pa.Schema) -> pa.RecordBatch:
+def convert(batch: pa.RecordBatch, chunk: Chunk, columns: Sequence[Column], schema: pa.Schema) -> pa.RecordBatch:
     """The batch in the neutral form; ReadFailed, naming the column, where a value cannot be carried."""
     arrays = [
-        _converted(array, _Place(table, column), wanted)
+        _converted(array, _Place(chunk, column), wanted)
         for array, column, wanted in zip(batch.columns, columns, schema, strict=True)
     ]
     return pa.RecordBatch.from_arrays(arrays, schema=schema)
 
 
 class _Place:
-    """A column, in the words of its errors."""
+    """A column of a chunk, in the words of its errors."""
 
-    def __init__(self, table: TableName, column: Column) -> None:
-        self.table, self.column = table, column
+    def __init__(self, chunk: Chunk, column: Column) -> None:
+        self.column = column
+        self._chunk = chunk
+        self._name = f"{chunk.table}.{column.name} ({column.native.declared})"
 
     def refuse(self, why: str) -> ReadFailed:
         """The error that says why a value of this column does not cross."""
-        return ReadFailed(f"Column {self.column.name} of {self.table} ({self.column.native.declared}) {why}.")
+        return ReadFailed(f"{self._name} {why} ({self._chunk}).")
+
+    def refuse_odd(self, kind: OddValue) -> ReadFailed:
+        """The error for a value of a kind that a policy may treat."""
+        return ReadFailed(refused(self._name, self._chunk, kind))
 
 
 def _converted(array: pa.Array, place: _Place, wanted: pa.Field) -> pa.Array:
@@ -95,32 +105,25 @@ def _converted(array: pa.Array, place: _Place, wanted: pa.Field) -> pa.Array:
         return array.cast(wanted.type)
     except pa.ArrowException:
         # Arrow's own message quotes the value.
-        raise place.refuse(_reason(place.column.type)) from None
-
-
-def _reason(neutral: t.NeutralType) -> str:
-    if isinstance(neutral, t.Decimal):
-        return "holds NaN: read the table by a query that casts the column to numeric, or leave the column out"
-    return "holds a value that does not fit the type"
+        if isinstance(place.column.type, t.Decimal):
+            raise place.refuse_odd(OddValue.NOT_FINITE) from None
+        raise place.refuse("holds a value that does not fit the type") from None
 
 
 def _date(array: pa.Array, place: _Place) -> None:
     if _least(array.cast(pa.int32())) < _FIRST_DAY:
-        raise place.refuse("holds infinity: read the table by a query that casts the column to text, or leave it out")
+        raise place.refuse_odd(OddValue.FAR_DATE)
 
 
 def _moment(array: pa.Array, place: _Place) -> None:
     if _least(array.cast(pa.int64())) < _FIRST_MICROSECOND:
-        raise place.refuse(
-            "holds infinity or a year after 294246: read the table by a query that casts the column to text, "
-            "or leave it out"
-        )
+        raise place.refuse_odd(OddValue.FAR_DATE)
 
 
 def _time(array: pa.Array, place: _Place) -> None:
     latest = pc.max(array.cast(pa.int64())).as_py()
     if latest is not None and latest >= _MICROSECONDS_A_DAY:
-        raise place.refuse("holds 24:00:00: read the table by a query that casts the column to text, or leave it out")
+        raise place.refuse_odd(OddValue.LATE_TIME)
 
 
 def _least(array: pa.Array) -> int:

@@ -87,6 +87,8 @@ def row_of(columns: tuple[Column, ...]) -> str:
 
 
 def _declared(notes: Notes, column: Column, dialect: str, schema: str) -> NativeType:
+    if column.wanted is not None:
+        return column.wanted
     enum = named_enum(column.type)
     if enum is not None:
         declared = qualified(schema, enum_name(enum))

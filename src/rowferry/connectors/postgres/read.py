@@ -46,7 +46,7 @@ class Reader:
         schema = arrow_schema(table.columns)
         for batch in self._batches(query.as_string(), f"reading chunk {chunk.number} of {table.name}"):
             if batch.num_rows:
-                yield convert(batch, table.name, table.columns, schema)
+                yield convert(batch, chunk, table.columns, schema)
 
     def close(self) -> None:
         """Give back every session; reads that are under way end with Cancelled."""

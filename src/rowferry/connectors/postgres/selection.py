@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from psycopg.sql import SQL, Composable, Composed, Identifier, Literal
 
 from rowferry.model.chunks import Chunk, Key
-from rowferry.model.tables import Filter, FilterOperator, Selection, Table
+from rowferry.model.tables import Column, Filter, FilterOperator, Selection, Table
 
 
 def bare_query(query: str) -> str:
@@ -30,6 +30,11 @@ def relation(table: Table, partitioned: bool) -> Composable:
 def column(name: str) -> Composable:
     """A column of the relation."""
     return Identifier("t", name)
+
+
+def shown(one: Column) -> Composable:
+    """What is read of a column: itself, or what a policy puts in its place."""
+    return column(one.name) if one.read_as is None else SQL(one.read_as)
 
 
 def where(conditions: Sequence[Composable]) -> Composable:

@@ -18,9 +18,11 @@ from rowferry.connectors.postgres.connect import connect, read_error, reading, s
 from rowferry.connectors.postgres.pool import Sessions
 from rowferry.connectors.postgres.selection import bare_query, filters, order, relation, where
 from rowferry.connectors.postgres.snapshot import Snapshot
+from rowferry.connectors.postgres.treat import treat
 from rowferry.errors import Cancelled, InvalidInput, MissingTable, Refused, SourceChanged
 from rowferry.model.chunks import Chunk
 from rowferry.model.tables import Table, TableName
+from rowferry.typemap.treatment import Policies, Treated, Want
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -57,6 +59,10 @@ class PostgresSource:
         if missing:
             raise MissingTable(f"PostgreSQL has no table {', '.join(missing)} that this user can see.")
         return [self._requested(request, known) for request in requests]
+
+    def treated(self, want: Want, policies: Policies) -> Treated:
+        """See `Source.treated`."""
+        return treat(want, policies)
 
     def hold(self, wish: Consistency | None) -> None:
         """One snapshot for all reads, unless chunks of their own moments are wished for."""

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from psycopg.sql import SQL, Composable, Composed
 
-from rowferry.connectors.postgres.selection import column as reference
+from rowferry.connectors.postgres.selection import shown
 from rowferry.connectors.postgres.types import base_type
 from rowferry.errors import InvalidInput
 from rowferry.model import types as t
@@ -62,7 +62,7 @@ _TRIMMED = SQL("CASE WHEN {0}::text LIKE '%.%' THEN rtrim(rtrim({0}::text, '0'),
 
 def spelled(one: Compared, utf8: bool) -> Composable:
     """The column's values in their form, as arguments of `concat`. `utf8`: the database keeps its texts so."""
-    name, spelling, native = reference(one.column.name), one.spelling, base_type(one.column.native)
+    name, spelling, native = shown(one.column), one.spelling, base_type(one.column.native)
     template = _VALUES[spelling.form].get(type(one.column.type))
     if template is None:
         raise InvalidInput(f"The column {one.column.name} of type {native.declared} cannot be compared.")

@@ -6,7 +6,7 @@ stream, one for each thread at work.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -19,12 +19,15 @@ from rowferry.connectors.postgres import finish, journal
 from rowferry.connectors.postgres import prepare as structure
 from rowferry.connectors.postgres.connect import connect, translate
 from rowferry.connectors.postgres.facts import Facts, Session, open_database, read_facts
+from rowferry.connectors.postgres.limits import declared_column, holds
 from rowferry.connectors.postgres.plan import Question, make_plan, target_names
 from rowferry.connectors.postgres.pool import Sessions
+from rowferry.connectors.postgres.types_write import DIALECT
 from rowferry.errors import InvalidInput, RowferryError, WriteFailed
 from rowferry.model.chunks import Chunk, Committed
 from rowferry.model.findings import Finding
-from rowferry.model.tables import Table, TableName
+from rowferry.model.policies import Holds
+from rowferry.model.tables import Column, Table, TableName
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -67,6 +70,15 @@ class PostgresTarget:
                     name.name for name in names if known is None or (r := known.get(str(name))) is None or r.created
                 }
             return make_plan(Question(self._request, self._schema, dialect, created), tables, facts, session)
+
+    def holds(self, dialect: str) -> Holds:
+        """See `Target.holds`."""
+        return holds(own=dialect == DIALECT)
+
+    def declared(self, types: Collection[str]) -> Mapping[str, Column]:
+        """See `Target.declared`; the server knows its types."""
+        with self._looking("looking types up") as (session, _):
+            return {one: declared_column(session, one) for one in types}
 
     def prepare(self, plan: TargetPlan, fingerprints: Mapping[str, str]) -> None:
         """Make the structure, once for a stream whatever happens in between."""
