@@ -47,6 +47,11 @@ SETTINGS = {
 READING = {"row_security": "off", "default_transaction_read_only": "on"}
 """A policy that would hide rows is an error; nothing is written, whatever a query may call."""
 
+PATIENCE = 60
+"""Seconds that a statement of a target waits for locks of others, such as a writer that has lost its way."""
+
+PATIENT = f"SET lock_timeout = '{PATIENCE}s'"
+
 CONNECT_TIMEOUT = 10
 """Seconds that a server may take to answer at all."""
 

@@ -40,7 +40,6 @@ def prepare(
     """Do what the policies say, all or nothing. A stream that is in the journal was prepared, and is left alone."""
     try:
         with session.transaction():
-            session.execute("SET LOCAL lock_timeout = '60s'")
             journal.hold(session, request.stream_id)
             if journal.records(session, request.stream_id) is not None:
                 return

@@ -17,7 +17,7 @@ from rowferry.connectors import base
 from rowferry.connectors.base import PlannedTable, TargetPlan, TargetRequest
 from rowferry.connectors.postgres import finish, journal
 from rowferry.connectors.postgres import prepare as structure
-from rowferry.connectors.postgres.connect import connect, translate
+from rowferry.connectors.postgres.connect import PATIENT, connect, translate
 from rowferry.connectors.postgres.facts import Facts, Session, open_database, read_facts
 from rowferry.connectors.postgres.limits import declared_column, holds
 from rowferry.connectors.postgres.plan import Question, make_plan, target_names
@@ -49,9 +49,7 @@ class PostgresTarget:
         self._request = request
         self._database = request.spec.db.database
         self._schema = request.spec.db.schema_ or DEFAULT_SCHEMA
-        self._sessions: Sessions[Session] = Sessions(
-            lambda: connect(request.connection, self._database), lambda session: session.cancel_safe(timeout=5)
-        )
+        self._sessions: Sessions[Session] = Sessions(self._open, lambda session: session.cancel_safe(timeout=5))
 
     def journal(self) -> base.Journal | None:
         """What was done for this stream before; nothing where there is no database yet."""
@@ -135,6 +133,11 @@ class PostgresTarget:
     def close(self) -> None:
         """End all sessions; a write under way fails and is rolled back."""
         self._sessions.close()
+
+    def _open(self) -> Session:
+        session = connect(self._request.connection, self._database)
+        session.execute(PATIENT)
+        return session
 
     @contextmanager
     def _looking(self, doing: str) -> Iterator[tuple[Session, bool]]:

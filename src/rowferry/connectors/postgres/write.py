@@ -21,6 +21,7 @@ import pyarrow as pa
 
 from rowferry.connectors.base import PlannedTable
 from rowferry.connectors.postgres import journal
+from rowferry.connectors.postgres.connect import PATIENCE
 from rowferry.connectors.postgres.encode import Encoding
 from rowferry.connectors.postgres.encode_binary import binary_copy
 from rowferry.connectors.postgres.encode_csv import csv_copy
@@ -29,15 +30,10 @@ from rowferry.connectors.postgres.names import qualified, quoted, quoted_list
 from rowferry.errors import Cancelled, ConnectionLost, WriteFailed
 from rowferry.model.chunks import Chunk, Committed
 
-PATIENCE = "60s"
-"""How long a chunk waits for locks of others, such as those of a writer that has lost its way."""
-
 STAGE = "rowferry_stage"
 ORDER = "rowferry_order"
 
-_SETTINGS = (
-    "SELECT set_config('synchronous_commit', 'off', true), set_config('lock_timeout', %s, true)"  # for this transaction
-)
+_SETTINGS = "SET LOCAL synchronous_commit = off"
 
 Session = psycopg.Connection[tuple[Any, ...]]
 
@@ -97,7 +93,7 @@ def write_chunk(session: Session, order: Order, chunk: Chunk, feed: Feed) -> Com
 def _write(session: Session, order: Order, chunk: Chunk, feed: Feed) -> Committed:
     name = str(order.table.target.name)
     entry = (order.stream_id, name, chunk.number)
-    session.execute(_SETTINGS, (PATIENCE,))
+    session.execute(_SETTINGS)
     if not _claim(session, entry):
         [(rows, size)] = session.execute(journal.ENTRY, entry)
         return Committed(name, chunk.number, rows, size)
@@ -112,7 +108,7 @@ def _claim(session: Session, entry: tuple[str, str, int]) -> bool:
         return bool(session.execute(journal.CLAIM, entry).rowcount)
     except psycopg.errors.LockNotAvailable as error:
         raise ConnectionLost(
-            f"Another session has been writing chunk {entry[2]} of {entry[1]} for more than {PATIENCE}."
+            f"Another session has been writing chunk {entry[2]} of {entry[1]} for more than {PATIENCE} s."
         ) from error
 
 
