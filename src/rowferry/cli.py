@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import sys
+from dataclasses import asdict
 from enum import IntEnum
 from importlib.metadata import version
 from pathlib import Path
@@ -232,7 +233,7 @@ def _summary(outcome: Outcome, terminal: Terminal) -> dict[str, Any]:
         "elapsed": round(outcome.elapsed, 3),
         "rows": sum(table.written for table in tables),
         "tables": [{"name": table.name, "rows": table.written, "size": table.size} for table in tables],
-        "findings": [{"severity": f.severity.value, "table": f.table, "message": f.message} for f in outcome.report],
+        "findings": [asdict(finding) for finding in outcome.report],
         "error": outcome.error.message if outcome.error else None,
         "resumable": _resumable(outcome, terminal),
     }

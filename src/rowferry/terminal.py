@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from types import TracebackType
 from typing import Self
 
@@ -9,6 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from rowferry.bus import messages
+from rowferry.model.findings import Finding
 
 _LOUD = {"warning": "yellow", "error": "red"}
 
@@ -55,6 +57,9 @@ class Terminal:
             self._print(f"{level}: {about}{message}", _LOUD[level])
         elif category == "stat" and not self._console.is_terminal:
             self._print(message)
+
+    def found(self, findings: Sequence[Finding]) -> None:
+        """`Events.found`: said by the log, and in the outcome."""
 
     def _print(self, line: str, style: str | None = None) -> None:
         self._console.print(line, style=style, markup=False, highlight=False, soft_wrap=True)

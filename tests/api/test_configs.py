@@ -167,6 +167,24 @@ def test_a_dry_run(api: Api) -> None:
     assert answer.json()["findings"][0]["severity"] == "warning"
 
 
+def test_a_run_is_kept_with_its_report(api: Api) -> None:
+    config_id = api.config()
+    found = {"severity": "warning", "table": "s.actor", "message": "left out", "column": None, "item": "ft"}
+    running = api.start(config_id)
+    api.services.store.findings.add(running, [found])
+    assert api.client.get(f"streams/{running}").json()["report"] == [found]
+    assert api.client.get(f"stream-configs/{config_id}/runs/{running}").status_code == 409
+    config_id = api.config()
+    failed = api.finished(config_id, StreamState.FAILED)
+    api.services.store.findings.add(failed, [found, {**found, "severity": "info"}])
+    (listed,) = api.client.get(f"stream-configs/{config_id}/history").json()
+    assert listed["findings"] == {"info": 1, "warning": 1, "error": 0}
+    run = api.client.get(f"stream-configs/{config_id}/runs/{failed}").json()
+    assert run == {**listed, "report": [found, {**found, "severity": "info"}]}
+    assert api.client.get(f"stream-configs/{api.config()}/runs/{failed}").status_code == 404
+    assert api.client.get(f"stream-configs/{config_id}/runs/nothing").status_code == 404
+
+
 def test_history_lists_past_runs_and_forgets_them(api: Api) -> None:
     config_id = api.config()
     url = f"stream-configs/{config_id}"
@@ -193,6 +211,7 @@ def test_history_lists_past_runs_and_forgets_them(api: Api) -> None:
         "rowsInserted": 11,
         "rowsSkipped": 0,
         "errorMessage": "The disk is full.",
+        "findings": {"info": 0, "warning": 0, "error": 0},
     }
     assert api.client.delete(f"{url}/runs/{running}").status_code == 409
     assert api.client.delete(f"{url}/runs/nothing").status_code == 404

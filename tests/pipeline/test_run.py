@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
@@ -13,6 +13,7 @@ from rowferry.config.stream import StreamConfig
 from rowferry.connectors.base import ChunkSize
 from rowferry.errors import SourceChanged, WriteFailed
 from rowferry.model.chunks import Chunk, Committed
+from rowferry.model.findings import Finding
 from rowferry.model.streams import StreamState
 from rowferry.pipeline import run as run_module
 from rowferry.pipeline.job import Job, Outcome
@@ -35,6 +36,9 @@ class Silent:
 
     def log(self, level: str, message: str, category: str = "general", **extra: object) -> None:
         self.lines.append(message)
+
+    def found(self, findings: Sequence[Finding]) -> None:
+        """The outcome has them, too."""
 
 
 def execute(

@@ -1,18 +1,20 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import create_engine, make_url, text
+from sqlalchemy import MetaData, Table, create_engine, make_url, text
 
 from rowferry.config.settings import Settings
 from rowferry.errors import Conflict, ConnectionFailed, InvalidInput
 from rowferry.model.streams import ACTIVE, TERMINAL, Mode, Stage, StreamState
+from rowferry.state.database import open_database
+from rowferry.state.findings import KEPT
 from rowferry.state.ids import has_id_shape, new_id
 from rowferry.state.records import AccountRecord, AnswerRecord, ConfigRecord, ConnectionRecord, StreamRecord
 from rowferry.state.store import STATE_FILE, Store
@@ -136,14 +138,63 @@ def test_configs_are_paged(store: Store) -> None:
 
 
 def test_a_stream_comes_back_as_it_went(store: Store) -> None:
-    record = stream(
-        started_at=1.5, elapsed=2.25, error={"error": "x"}, stats={"rows": 1}, report=[{"a": 1}], targets=["t"]
-    )
+    record = stream(started_at=1.5, elapsed=2.25, error={"error": "x"}, stats={"rows": 1}, targets=["t"])
     store.streams.add(record)
     assert store.streams.get(record.id) == record
     store.streams.update(record.id, error=None, stats=None)
     assert store.streams.get(record.id) == replace(record, error=None, stats=None)
     assert not store.streams.update("stream_none", elapsed=1.0)
+
+
+def finding(number: int, severity: str = "info") -> dict[str, Any]:
+    return {"severity": severity, "table": "shop.actor", "message": f"no. {number}", "column": None, "item": None}
+
+
+def test_findings_are_kept_once_in_order_and_counted(store: Store) -> None:
+    record, other = stream(), stream()
+    for each in (record, other):
+        store.streams.add(each)
+    store.findings.add(record.id, [finding(1), finding(2, "warning"), finding(1)])
+    store.findings.add(record.id, [finding(2, "warning"), finding(3)])
+    store.findings.add(other.id, [finding(1)])
+    assert store.findings.list(record.id) == [finding(1), finding(2, "warning"), finding(3)]
+    counts = store.findings.counts([record.id, other.id, "stream_none"])
+    assert counts == {record.id: {"info": 2, "warning": 1}, other.id: {"info": 1}}
+    assert store.streams.delete(record.id)
+    assert store.findings.list(record.id) == []
+    store.streams.discard([other.id], {StreamState.READY})
+    assert store.findings.list(other.id) == []
+
+
+def test_a_report_is_bounded_and_says_so(store: Store) -> None:
+    record = stream()
+    store.streams.add(record)
+    for start in range(0, KEPT + 500, 300):
+        store.findings.add(record.id, [finding(number) for number in range(start, start + 300)])
+    report = store.findings.list(record.id)
+    assert report[:-1] == [finding(number) for number in range(KEPT)]
+    assert report[-1]["severity"] == "warning"
+    assert "More was found than the 1000 findings" in report[-1]["message"]
+    long = stream()
+    store.streams.add(long)
+    store.findings.add(long.id, [{**finding(1), "message": "x" * 100_000}])
+    assert store.findings.list(long.id)[0]["message"] == "x" * 999 + "…"
+
+
+def test_what_older_streams_found_stays(url: str) -> None:
+    opened = open_database(url)
+    opened.migrate("0002")
+    found = [finding(1), finding(2, "warning"), finding(1)]
+    values = {**asdict(stream()), "report": found}
+    with opened.write() as connection:
+        streams = Table("streams", MetaData(), autoload_with=connection)
+        values = {name: value for name, value in values.items() if name in streams.c}
+        connection.execute(streams.insert().values(**values))
+    opened.close()
+    migrated = Store.at(url)
+    assert migrated.findings.list(values["id"]) == found[:2]
+    assert migrated.streams.get(values["id"]) is not None
+    migrated.close()
 
 
 def test_streams_are_listed_by_config_and_state_newest_first(store: Store) -> None:

@@ -8,6 +8,7 @@ from rowferry.bus.messages import Progress
 from rowferry.control import oneshot
 from rowferry.control.oneshot import job_from_urls
 from rowferry.model.digests import Comparison, RowDifference, TableComparison
+from rowferry.model.findings import Finding
 from rowferry.model.streams import StreamState
 from rowferry.pipeline.job import Job
 from rowferry.pipeline.signals import Signals
@@ -25,6 +26,9 @@ class Silent:
 
     def log(self, level: str, message: str, category: str = "general", **extra: object) -> None:
         self.lines.append(message)
+
+    def found(self, findings: Sequence[Finding]) -> None:
+        """The outcome has them, too."""
 
 
 def run(job: Job) -> None:

@@ -14,6 +14,11 @@ from rowferry.control.system import Health, InstallMode, SqlCapture
 from rowferry.model.findings import Severity
 from rowferry.model.streams import Mode, Stage, StreamState, VerificationState
 
+_REPORT = (
+    "What became of the structure: what was translated, renamed or left out, and why; at most 1000 findings. It "
+    "grows while the stream runs, is kept whichever way that ends, and goes with the run."
+)
+
 
 class Answer(BaseModel):
     """A part of a response: camelCase outside."""
@@ -130,7 +135,15 @@ class FindingAnswer(Answer):
     item: str | None = None
 
 
-class StreamAnswer(Answer):
+class FindingCounts(Answer):
+    """How many findings a report has, by severity."""
+
+    info: int
+    warning: int
+    error: int
+
+
+class StreamSummary(Answer):
     """A stream, running or past."""
 
     id: str = Field(examples=[STREAM_ID])
@@ -144,13 +157,18 @@ class StreamAnswer(Answer):
     finished_at: int | None = Field(description="Unix seconds.")
     elapsed: float = Field(description="Seconds that it has run.")
     error: RunError | None
-    report: list[FindingAnswer] = Field(description="What its plan found.")
+
+
+class StreamAnswer(StreamSummary):
+    """A stream, running or past, with its report."""
+
+    report: list[FindingAnswer] = Field(description=_REPORT)
 
 
 class StreamList(Answer):
     """Streams, the newest first."""
 
-    items: list[StreamAnswer]
+    items: list[StreamSummary]
     total: int
     filtered: int
 
@@ -312,6 +330,13 @@ class RunAnswer(Answer):
     rows_inserted: int
     rows_skipped: int
     error_message: str | None
+    findings: FindingCounts
+
+
+class RunReport(RunAnswer):
+    """A past run with its report."""
+
+    report: list[FindingAnswer] = Field(description=_REPORT)
 
 
 class LogAnswer(Answer):

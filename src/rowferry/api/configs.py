@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Query, Response
 from fastapi.responses import JSONResponse
 
-from rowferry.api.answers import ConfigAnswer, ConfigList, RunAnswer, StartAnswer, ValidationAnswer
+from rowferry.api.answers import ConfigAnswer, ConfigList, RunAnswer, RunReport, StartAnswer, ValidationAnswer
 from rowferry.api.connections import refuse_other_identity
 from rowferry.api.documents import ConfigBody
 from rowferry.api.examples import STREAM_CONFIGS
@@ -95,6 +96,13 @@ def validate(services: Given, config_id: str) -> Response:
 def history(services: Given, config_id: str) -> list[RunAnswer]:
     """The config's past runs, the newest first."""
     return [RunAnswer.model_validate(run, from_attributes=True) for run in services.history.runs(config_id)]
+
+
+@router.get("/{config_id}/runs/{run_id}", summary="Get a past run with its report", tags=["Runs"])
+def get_run(services: Given, config_id: str, run_id: str) -> RunReport:
+    """A past run, and what became of the structure that it moved; 409 while it is active."""
+    run, report = services.history.run(config_id, run_id)
+    return RunReport.model_validate({**asdict(run), "report": report})
 
 
 @router.delete("/{config_id}/runs", status_code=204, summary="Forget all past runs", tags=["Runs"])

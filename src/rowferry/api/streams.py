@@ -39,8 +39,9 @@ def find(
 
 @router.get("/{stream_id}", response_model=StreamAnswer, summary="Get a stream")
 def get(services: Given, stream_id: str) -> Response:
-    """Where the stream stands."""
-    return JSONResponse(_document(services.streams.get(stream_id)))
+    """Where the stream stands, and what became of the structure so far."""
+    record = services.streams.get(stream_id)
+    return JSONResponse({**_document(record), "report": services.store.findings.list(stream_id)})
 
 
 @router.get("/{stream_id}/stats", response_model=StatsAnswer, summary="Get a stream's numbers")
@@ -103,7 +104,6 @@ def _document(record: StreamRecord) -> dict[str, Any]:
         "finishedAt": _seconds(record.finished_at),
         "elapsed": record.elapsed,
         "error": record.error,
-        "report": record.report,
     }
 
 

@@ -1,7 +1,7 @@
 """What control and workers say to each other. Plain frozen values, one JSON object each on the wire.
 
 Down, to a worker: `Assign`, then at any time `Drain` or `Halt`. Up, from a worker: `Ready`, then after an
-`Assign` any number of `Progress` and `Logged`, and exactly one `Ended`. When the end is one that nobody will
+`Assign` any number of `Progress`, `Logged` and `Found`, and exactly one `Ended`. When the end is one that nobody will
 resume, and has been recorded, `Forget` follows: only then may the target's journal go, because a server that
 died before it recorded the end must find it there.
 """
@@ -86,6 +86,13 @@ class Logged:
 
 
 @dataclass(frozen=True, slots=True)
+class Found:
+    """What the run has just found worth keeping, each a `rowferry.model.findings.Finding` as data."""
+
+    findings: tuple[dict[str, Any], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Ended:
     """The run is over. `state` is a StreamState; `error`: `RowferryError.document()` where it failed.
 
@@ -95,16 +102,15 @@ class Ended:
     state: str
     elapsed: float
     error: dict[str, str] | None = None
-    report: tuple[dict[str, Any], ...] = ()
     comparison: dict[str, Any] | None = None
 
 
 Down = Assign | Drain | Halt | Forget
-Up = Ready | Progress | Logged | Ended
+Up = Ready | Progress | Logged | Found | Ended
 Message = Down | Up
 
 _KINDS: dict[str, type[Any]] = {
-    kind.__name__: kind for kind in (Assign, Drain, Halt, Forget, Ready, Progress, Logged, Ended)
+    kind.__name__: kind for kind in (Assign, Drain, Halt, Forget, Ready, Progress, Logged, Found, Ended)
 }
 
 
@@ -127,6 +133,6 @@ def _nested(kind: type[Any], document: Mapping[str, Any]) -> dict[str, Any]:
     fields = dict(document)
     if kind is Progress:
         fields["tables"] = tuple(TableProgress(**table) for table in fields["tables"])
-    if kind is Ended:
-        fields["report"] = tuple(fields["report"])
+    if kind is Found:
+        fields["findings"] = tuple(fields["findings"])
     return fields

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import BinaryIO, Protocol
 
 from rowferry.bus.local import LocalWorker, Pool
-from rowferry.bus.messages import Assign, Down, Ended, Forget, Logged, Progress
+from rowferry.bus.messages import Assign, Down, Ended, Forget, Found, Logged, Progress
 from rowferry.config.secrets import reveal
 from rowferry.config.settings import Settings
 from rowferry.errors import RowferryError, WorkerLost
@@ -27,6 +27,9 @@ class Listener(Protocol):
 
     def logged(self, stream_id: str, entry: Logged) -> None:
         """The run has something to tell."""
+
+    def found(self, stream_id: str, found: Found) -> None:
+        """The run has found something that belongs into its report."""
 
     def ended(self, stream_id: str, end: Ended) -> bool:
         """The run is over. True when that is recorded for good and the target's journal may go."""
@@ -78,6 +81,8 @@ class Assignment:
                     self._listener.progressed(stream_id, message)
                 elif isinstance(message, Logged):
                     self._listener.logged(stream_id, message)
+                elif isinstance(message, Found):
+                    self._listener.found(stream_id, message)
                 elif isinstance(message, Ended):
                     ended = True
                     forget = self._listener.ended(stream_id, message)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from rowferry.control.configs import Configs
 from rowferry.control.stats import stats_document
 from rowferry.errors import Conflict, NotFound
+from rowferry.model.findings import Severity
 from rowferry.model.streams import ACTIVE, TERMINAL, StreamState
 from rowferry.state.ids import has_id_shape
 from rowferry.state.records import StreamRecord
@@ -18,7 +21,10 @@ _UNITS = ("B", "KB", "MB", "GB", "TB", "PB")
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """A past run. Its identifier is its stream's; `data_size` is words, such as "9.1 MB"."""
+    """A past run. Its identifier is its stream's; `data_size` is words, such as "9.1 MB".
+
+    `findings`: how many of each severity its report has.
+    """
 
     id: str
     config_id: str
@@ -30,6 +36,7 @@ class Run:
     rows_inserted: int
     rows_skipped: int
     error_message: str | None
+    findings: Mapping[str, int]
 
 
 class History:
@@ -42,14 +49,21 @@ class History:
     def runs(self, config_id: str) -> Sequence[Run]:
         """The config's past runs, the newest first."""
         self._configs.get(config_id)
-        return [_run(record) for record in self._store.streams.list(config_id, TERMINAL)]
+        records = self._store.streams.list(config_id, TERMINAL)
+        counts = self._store.findings.counts([record.id for record in records])
+        return [_run(record, counts.get(record.id, {})) for record in records]
+
+    def run(self, config_id: str, run_id: str) -> tuple[Run, Sequence[Mapping[str, Any]]]:
+        """One past run with its report; Conflict while it is active."""
+        record = self._record(config_id, run_id)
+        if record.status in ACTIVE:
+            raise Conflict(f"The run is {record.status.value}: GET /streams/{run_id} has what it found so far.")
+        report = self._store.findings.list(run_id)
+        return _run(record, Counter(finding["severity"] for finding in report)), report
 
     def delete(self, config_id: str, run_id: str) -> None:
         """Forget one run with its log; Conflict while it is active."""
-        self._configs.get(config_id)
-        record = self._store.streams.get(run_id) if has_id_shape("stream", run_id) else None
-        if record is None or record.config_id != config_id:
-            raise NotFound("This config has no run with this id: GET its history to see those it has.")
+        record = self._record(config_id, run_id)
         if record.status in ACTIVE or not self._store.streams.discard([run_id], TERMINAL):
             raise Conflict(f"The run is {record.status.value}: stop it first.")
 
@@ -59,8 +73,15 @@ class History:
         past = [record.id for record in self._store.streams.list(config_id, TERMINAL)]
         return len(self._store.streams.discard(past, TERMINAL))
 
+    def _record(self, config_id: str, run_id: str) -> StreamRecord:
+        self._configs.get(config_id)
+        record = self._store.streams.get(run_id) if has_id_shape("stream", run_id) else None
+        if record is None or record.config_id != config_id:
+            raise NotFound("This config has no run with this id: GET its history to see those it has.")
+        return record
 
-def _run(record: StreamRecord) -> Run:
+
+def _run(record: StreamRecord, findings: Mapping[str, int]) -> Run:
     target = stats_document(record)["target"]
     return Run(
         id=record.id,
@@ -73,6 +94,7 @@ def _run(record: StreamRecord) -> Run:
         rows_inserted=target["counter"],
         rows_skipped=target["failedEvents"],
         error_message=record.error.get("error") if record.error else None,
+        findings={severity.value: findings.get(severity, 0) for severity in Severity},
     )
 
 

@@ -14,7 +14,7 @@ from contextlib import closing
 from dataclasses import asdict, replace
 from typing import Any
 
-from rowferry.bus.messages import Down, Drain, Ended, Halt, Logged, Progress
+from rowferry.bus.messages import Down, Drain, Ended, Found, Halt, Logged, Progress
 from rowferry.config.settings import Settings
 from rowferry.config.stream import SourceConnection, StreamConfig
 from rowferry.control.configs import Configs
@@ -199,13 +199,17 @@ class Streams:
             LogEntry(entry.level, entry.message, entry.type, entry.category, stream_id, extra=dict(entry.extra))
         )
 
+    def found(self, stream_id: str, found: Found) -> None:
+        """`Listener.found`: keep it with the stream, however that ends."""
+        self._store.findings.add(stream_id, found.findings)
+
     def ended(self, stream_id: str, end: Ended) -> bool:
         """`Listener.ended`: record how. A stop that somebody asked for wins over a late failure."""
         live = self._live[stream_id]
         state = StreamState(end.state)
         if live.wish is StreamState.STOPPED and state in RESUMABLE:
             state = StreamState.STOPPED
-        fields: dict[str, Any] = {"elapsed": end.elapsed, "report": list(end.report)}
+        fields: dict[str, Any] = {"elapsed": end.elapsed}
         if live.progress is not None:
             fields = {**_fields(live.progress), **fields}
         self._live.pop(stream_id)
@@ -357,6 +361,9 @@ class _CleanUp:
     def logged(self, stream_id: str, entry: Logged) -> None:
         """Pass it on."""
         self._streams.logged(stream_id, entry)
+
+    def found(self, stream_id: str, found: Found) -> None:
+        """Nothing is planned."""
 
     def ended(self, stream_id: str, end: Ended) -> bool:
         """The journal is gone."""

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
-from rowferry.bus.messages import Ended, Logged, Progress
+from rowferry.bus.messages import Ended, Found, Logged, Progress
 from rowferry.config.settings import Settings
 from rowferry.config.stream import StreamConfig
 from rowferry.control.connections import Connections
@@ -173,6 +173,9 @@ class _Attendant:
         self._publish(
             LogEntry(entry.level, entry.message, entry.type, entry.category, stream_id, extra=dict(entry.extra))
         )
+
+    def found(self, stream_id: str, found: Found) -> None:
+        """The stream's report stays as it is."""
 
     def ended(self, stream_id: str, end: Ended) -> bool:
         """Keep the result; the target's journal is not ours."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -53,3 +54,6 @@ class Events(Protocol):
 
     def log(self, level: str, message: str, category: str = "general", **extra: object) -> None:
         """Something worth telling: names, counts and positions, never row values or secrets."""
+
+    def found(self, findings: Sequence[Finding]) -> None:
+        """Something that belongs into the run's report; each of a run's findings comes once."""

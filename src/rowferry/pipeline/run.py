@@ -42,7 +42,8 @@ class Run:
         self._meter = Meter(job.elapsed)
         self._sources: list[Source] = []
         self._target: Target | None = None
-        self._report: list[Finding] = []
+        self._report: dict[Finding, None] = {}
+        self._noting = threading.Lock()
         self._comparison: Comparison | None = None
         self._over = threading.Event()
         self._result: tuple[StreamState, RowferryError | None] | None = None
@@ -213,7 +214,7 @@ class Run:
             if str(table.target.name) not in complete:
                 self._finish_table(target, table)
         if cut:
-            self._events.log("info", "The limit of events is reached: foreign keys are not created.")
+            self._note(_unlinked(plan))
             return
         self._signals.check()
         self._note(target.finish(plan.tables))
@@ -225,10 +226,13 @@ class Run:
     def _note(self, findings: Sequence[Finding]) -> None:
         """Findings go into the log as they come, and into the run's report."""
         levels = {Severity.INFO: "info", Severity.WARNING: "warning", Severity.ERROR: "error"}
-        for finding in findings:
-            if finding not in self._report:
-                self._report.append(finding)
-                self._events.log(levels[finding.severity], finding.message, table=finding.table)
+        with self._noting:
+            new = [finding for finding in dict.fromkeys(findings) if finding not in self._report]
+            self._report.update(dict.fromkeys(new))
+        if new:
+            self._events.found(new)
+        for finding in new:
+            self._events.log(levels[finding.severity], finding.message, table=finding.table)
 
     def _ended(self, state: StreamState, error: RowferryError | None) -> Outcome:
         if error is not None:
@@ -251,6 +255,20 @@ class Run:
                 table="total", events=progress.written, size=progress.written_size, elapsed=progress.elapsed,
                 rate=progress.written_size / progress.elapsed if progress.elapsed else 0.0, status="RUNNING",
             )  # fmt: skip
+
+
+def _unlinked(plan: Plan) -> list[Finding]:
+    """The foreign keys that are left out because a limit left rows out."""
+    return [
+        Finding(
+            Severity.WARNING,
+            str(table.source.name),
+            f"{table.source.name}: the limit of events was reached, so the foreign key {key.name} is not created.",
+            item=key.name,
+        )
+        for table in plan.tables
+        for key in table.target.foreign_keys
+    ]
 
 
 def _torn(plan: Plan, journal: Journal) -> list[Finding]:

@@ -43,7 +43,7 @@ class Database:
             with connection.begin():
                 yield connection
 
-    def migrate(self) -> None:
+    def migrate(self, revision: str = "head") -> None:
         """Create what is missing. Several servers may start at once: one works, the others wait.
 
         Conflict when a newer version has been here before.
@@ -55,7 +55,7 @@ class Database:
                 connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _MIGRATION_LOCK})
             config.attributes["connection"] = connection
             try:
-                command.upgrade(config, "head")
+                command.upgrade(config, revision)
             except CommandError as error:
                 raise Conflict(
                     "The state was written by a newer version of Rowferry: install that version, or use another "

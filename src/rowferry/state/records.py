@@ -36,9 +36,8 @@ class StreamRecord:
     """A stream, from its start on for good.
 
     `config` is the config's document as it was at the start. `elapsed` counts the seconds it really ran, up to
-    the last change of `status`. `error` is {"error", "code", "advice"}, `report` the findings of its plan, and
-    `targets` the names of everything it writes to, by which two streams are kept off each other. `journal`: the
-    target may still hold its journal.
+    the last change of `status`. `error` is {"error", "code", "advice"}, and `targets` the names of everything it
+    writes to, by which two streams are kept off each other. `journal`: the target may still hold its journal.
     """
 
     id: str
@@ -54,7 +53,6 @@ class StreamRecord:
     elapsed: float = 0.0
     error: dict[str, Any] | None = None
     stats: dict[str, Any] | None = None
-    report: list[dict[str, Any]] = field(default_factory=list)
     targets: list[str] = field(default_factory=list)
     journal: bool = False
 

@@ -11,6 +11,7 @@ from rowferry.state.account import AccountRepository, SettingRepository
 from rowferry.state.configs import ConfigRepository
 from rowferry.state.connections import ConnectionRepository
 from rowferry.state.database import Database, open_database
+from rowferry.state.findings import FindingRepository
 from rowferry.state.idempotency import IdempotencyRepository
 from rowferry.state.logs import LogRepository
 from rowferry.state.streams import StreamRepository
@@ -31,6 +32,7 @@ class Store:
         self.configs = ConfigRepository(database)
         self.streams = StreamRepository(database)
         self.verifications = VerificationRepository(database)
+        self.findings = FindingRepository(database)
         self.logs = LogRepository(database)
         self.account = AccountRepository(database)
         self.settings = SettingRepository(database)

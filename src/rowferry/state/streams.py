@@ -11,7 +11,9 @@ from sqlalchemy import Row, delete, insert, select, update
 from rowferry.model.streams import Mode, Stage, StreamState
 from rowferry.state.database import Database
 from rowferry.state.records import StreamRecord
-from rowferry.state.tables import LOGS, STREAMS, VERIFICATIONS
+from rowferry.state.tables import FINDINGS, LOGS, STREAMS, VERIFICATIONS
+
+_BELONGINGS = (FINDINGS, LOGS, VERIFICATIONS)
 
 
 class StreamRepository:
@@ -58,10 +60,10 @@ class StreamRepository:
             return connection.execute(statement).rowcount == 1
 
     def delete(self, stream_id: str) -> bool:
-        """Remove the stream with its log and its verifications; whether it was there."""
+        """Remove the stream with its findings, its log and its verifications; whether it was there."""
         with self._database.write() as connection:
-            connection.execute(delete(VERIFICATIONS).where(VERIFICATIONS.c.stream_id == stream_id))
-            connection.execute(delete(LOGS).where(LOGS.c.stream_id == stream_id))
+            for table in _BELONGINGS:
+                connection.execute(delete(table).where(table.c.stream_id == stream_id))
             return connection.execute(delete(STREAMS).where(STREAMS.c.id == stream_id)).rowcount == 1
 
     def discard(self, stream_ids: Collection[str], statuses: Collection[StreamState]) -> Sequence[str]:
@@ -69,7 +71,7 @@ class StreamRepository:
         chosen = (STREAMS.c.id.in_(stream_ids), STREAMS.c.status.in_([status.value for status in statuses]))
         with self._database.write() as connection:
             found = connection.execute(select(STREAMS.c.id).where(*chosen)).scalars().all()
-            for table in (LOGS, VERIFICATIONS):
+            for table in _BELONGINGS:
                 connection.execute(delete(table).where(table.c.stream_id.in_(found)))
             connection.execute(delete(STREAMS).where(STREAMS.c.id.in_(found)))
         return found

@@ -50,7 +50,6 @@ STREAMS = Table(
     Column("elapsed", Float, nullable=False),
     Column("error", _DOCUMENT),
     Column("stats", _DOCUMENT),
-    Column("report", _DOCUMENT, nullable=False),
     Column("targets", _DOCUMENT, nullable=False),
     Column("journal", Boolean, nullable=False),
     Index(None, "config_id"),
@@ -69,6 +68,18 @@ VERIFICATIONS = Table(
     Column("error", _DOCUMENT),
     Column("comparison", _DOCUMENT),
     Index(None, "stream_id"),
+)
+
+FINDINGS = Table(
+    "findings",
+    METADATA,
+    Column("number", Integer, primary_key=True, autoincrement=True),
+    Column("stream_id", String(40), nullable=False),
+    Column("digest", String(64), nullable=False),
+    Column("severity", String(10), nullable=False),
+    Column("document", _DOCUMENT, nullable=False),
+    Index(None, "stream_id", "digest", unique=True),
+    sqlite_autoincrement=True,
 )
 
 LOGS = Table(

@@ -11,6 +11,7 @@ import queue
 import signal
 import sys
 import threading
+from collections.abc import Sequence
 from dataclasses import asdict
 from importlib import import_module
 from typing import BinaryIO
@@ -21,6 +22,7 @@ from rowferry.bus.messages import (
     Drain,
     Ended,
     Forget,
+    Found,
     Halt,
     Logged,
     Message,
@@ -29,6 +31,7 @@ from rowferry.bus.messages import (
     decode,
     encode,
 )
+from rowferry.model.findings import Finding
 from rowferry.model.streams import StreamState
 from rowferry.pipeline.job import Job, Outcome
 from rowferry.pipeline.run import Run
@@ -95,6 +98,10 @@ class Line:
         """`Events.log`."""
         self.send(Logged(level, message, "source", category, extra))
 
+    def found(self, findings: Sequence[Finding]) -> None:
+        """`Events.found`."""
+        self.send(Found(tuple(asdict(finding) for finding in findings)))
+
 
 def main() -> None:
     """Live as a worker on standard input and output, and leave without waiting for threads that a driver holds."""
@@ -128,9 +135,8 @@ def live() -> None:
 
 def _ended(outcome: Outcome) -> Ended:
     error = None if outcome.error is None else outcome.error.document()
-    report = tuple(asdict(finding) for finding in outcome.report)
     comparison = None if outcome.comparison is None else outcome.comparison.document()
-    return Ended(outcome.state.value, outcome.elapsed, error, report, comparison)
+    return Ended(outcome.state.value, outcome.elapsed, error, comparison)
 
 
 def _private_stdout() -> BinaryIO:
