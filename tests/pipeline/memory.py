@@ -28,7 +28,7 @@ from rowferry.errors import (
     WriteFailed,
 )
 from rowferry.model.chunks import Chunk, Committed, Key
-from rowferry.model.findings import Finding, Severity
+from rowferry.model.findings import Finding, Remark, Severity
 from rowferry.model.policies import Holds
 from rowferry.model.tables import Column, Filter, FilterOperator, NativeType, Table, TableName
 from rowferry.model.types import Integer, Unknown
@@ -120,6 +120,10 @@ class MemorySource:
 
     def treated(self, want: Want, policies: Policies) -> Treated:
         return Treated(want.column)
+
+    def besides(self) -> list[Remark]:
+        """Nothing else."""
+        return []
 
     def hold(self, wish: Consistency | None) -> None:
         if wish is not Consistency.CHUNK:

@@ -17,7 +17,7 @@ from rowferry.config.connection import Connection
 from rowferry.config.stream import Consistency, SchemaPolicy, StructureOptions, TargetSpec, WriteMode
 from rowferry.model.chunks import Chunk, Committed
 from rowferry.model.digests import Bucket, Digest, RowDigest, RowId, Spelling, View
-from rowferry.model.findings import Finding
+from rowferry.model.findings import Finding, Remark
 from rowferry.model.policies import Holds
 from rowferry.model.tables import Column, Selection, Table
 from rowferry.typemap.treatment import Policies, Treated, Want
@@ -124,6 +124,9 @@ class Source(Protocol):
 
         `policies` say what is read in place of values that cannot cross; without one, a value that is met is an error.
         """
+
+    def besides(self) -> list[Remark]:
+        """What the place holds beside its tables, which nothing moves: views, sequences, routines."""
 
     def hold(self, wish: Consistency | None) -> None:
         """Let all later reads see the rows of one moment, as far as the source can and is asked to (None: its default).

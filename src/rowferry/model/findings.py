@@ -23,3 +23,17 @@ class Finding:
     message: str
     column: str | None = None
     item: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Remark:
+    """A part of a structure that a source has and no target takes over; `text` goes on from the table's name."""
+
+    text: str
+    column: str | None = None
+    item: str | None = None
+    severity: Severity = Severity.WARNING
+
+    def about(self, table: str) -> Finding:
+        """The remark as a finding about that table."""
+        return Finding(self.severity, table, f"{table}{self.text}", self.column, self.item)

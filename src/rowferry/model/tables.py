@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
+from rowferry.model.findings import Remark
 from rowferry.model.types import NeutralType
 
 
@@ -127,6 +128,10 @@ class Check:
     expression: str
 
 
+Named = Index | ForeignKey | Check
+"""Parts of a structure that have a name."""
+
+
 class FilterOperator(StrEnum):
     """How a filter compares a column with its value; IN and BETWEEN take a comma list."""
 
@@ -187,7 +192,7 @@ class Table:
 
     `key` names the columns (not null, unique together) by which the table may be split, empty where there
     are none. `estimated_rows` and `estimated_bytes` are the server's guess. `next_identity` is the number
-    the identity column will hand out next.
+    the identity column will hand out next. `remarks`: what else there is to the table that nothing here can say.
     """
 
     name: TableName
@@ -203,6 +208,7 @@ class Table:
     estimated_rows: int = 0
     estimated_bytes: int = 0
     next_identity: int | None = None
+    remarks: tuple[Remark, ...] = ()
 
     def column(self, name: str) -> Column:
         """The column of that name; KeyError where there is none."""
@@ -220,7 +226,7 @@ class Table:
         if not selection.columns:
             return replace(self, selection=selection)
         kept = set(selection.columns)
-        return replace(
+        narrowed = replace(
             self,
             selection=selection,
             columns=tuple(self.column(name) for name in selection.columns),
@@ -229,3 +235,18 @@ class Table:
             foreign_keys=tuple(f for f in self.foreign_keys if kept.issuperset(f.columns)),
             checks=(),
         )
+        return replace(narrowed, remarks=(*self.remarks, *_lost(self, narrowed)))
+
+
+def _lost(whole: Table, narrowed: Table) -> list[Remark]:
+    """The parts of a structure that need columns which were not selected."""
+    parts: list[tuple[str, str | None]] = []
+    if whole.primary_key and not narrowed.primary_key:
+        parts.append(("the primary key", None))
+    kinds: tuple[tuple[str, Sequence[Named], Sequence[Named]], ...] = (
+        ("the index", whole.indexes, narrowed.indexes),
+        ("the foreign key", whole.foreign_keys, narrowed.foreign_keys),
+        ("the check", whole.checks, narrowed.checks),
+    )
+    parts += [(f"{kind} {part.name}", part.name) for kind, all_, kept in kinds for part in all_ if part not in kept]
+    return [Remark(f": {what} is left out, because only some columns are selected.", item=item) for what, item in parts]

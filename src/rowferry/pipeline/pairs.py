@@ -85,7 +85,7 @@ def pair(planned: PlannedTable, there: Table, sides: Sides) -> Pair:
 
 
 def _agreed(source: Column, target: Column, sides: Sides) -> Compared | Skipped:
-    if target.generated is not None:
+    if target.generated is not None and source.generated is None:
         return Skipped(source.name, "the target computes it itself")
     found = spelling(source.type, target.type, sides.same_engine)
     if isinstance(found, str):

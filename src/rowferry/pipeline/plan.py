@@ -106,9 +106,25 @@ def make_plan(job: Job, sources: Sequence[Source], target: Target, prepared: boo
         tables=tuple(one.shaped.of(table) for table, one in pairs),
         sources={str(table.target.name): sources[one.place] for table, one in pairs},
         places={str(table.target.name): one.place for table, one in pairs},
-        findings=(*(finding for one in found for finding in one.shaped.findings), *planned.findings),
+        findings=(
+            *(finding for one in found for finding in one.shaped.findings),
+            *planned.findings,
+            *_remarks(job, sources, planned.tables),
+        ),
         holds={str(table.target.name): holds[sources[one.place].dialect] for table, one in pairs},
     )
+
+
+def _remarks(job: Job, sources: Sequence[Source], planned: Sequence[PlannedTable]) -> list[Finding]:
+    """What stays behind of the sources' structure, where a database takes it over."""
+    if job.config.target.spec.db is None:
+        return []
+    new = [table.source for table in planned if not table.existing]
+    found = [remark.about(str(table.name)) for table in new for remark in table.remarks]
+    for source, part in zip(sources, job.config.source.connections, strict=True):
+        if not (part.tables or part.queries):
+            found += [remark.about("") for remark in source.besides()]
+    return found
 
 
 @dataclass(frozen=True, slots=True)

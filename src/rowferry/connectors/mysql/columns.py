@@ -122,12 +122,20 @@ def _default_in_sql(raw: str, neutral: t.NeutralType) -> Default | None:
     if _NOW.match(raw):
         return Default(DefaultKind.NOW)
     if isinstance(neutral, t.Binary):
-        return Default(DefaultKind.EXPRESSION, raw)
+        return _bytes_default(raw)
     if _MEMBER.fullmatch(raw):
         return Default(DefaultKind.LITERAL, unquoted(raw[1:-1]))
     if _NUMBER.match(raw) or _BITS.match(raw):
         return Default(DefaultKind.LITERAL, _bits(raw, neutral))
     return Default(DefaultKind.EXPRESSION, raw)
+
+
+def _bytes_default(raw: str) -> Default | None:
+    """MariaDB shows bytes that are no text as question marks; what they were cannot be known (`remarks` says so)."""
+    if not _MEMBER.fullmatch(raw):
+        return Default(DefaultKind.EXPRESSION, raw)
+    text = unquoted(raw[1:-1])
+    return None if "?" in text else Default(DefaultKind.LITERAL, f"0x{text.encode().hex()}")
 
 
 def _bits(raw: str, neutral: t.NeutralType) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from rowferry.connectors.mysql.connect import Variant
-from rowferry.connectors.mysql.expressions import default_expression
+from rowferry.connectors.mysql.expressions import computed, default_expression
 from rowferry.connectors.mysql.sql import quoted
 from rowferry.connectors.mysql.types import neutral_type
 from rowferry.connectors.mysql.types_write import (
@@ -63,6 +63,12 @@ class Notes:
     def say(self, severity: Severity, message: str, *, column: str | None = None, item: str | None = None) -> None:
         """Add a finding about the table; `message` goes on from its name."""
         self.findings.append(Finding(severity, str(self.table.name), f"{self.table.name}{message}", column, item))
+
+    def named(self, kind: str, name: str, given: str) -> str:
+        """The name that a part of the structure was given, which is said where it is another one."""
+        if given != name:
+            self.say(Severity.INFO, f": the {kind} {name} is called {given} on the target.", item=name)
+        return given
 
 
 def map_columns(notes: Notes, names: Mapping[str, str], origin: Origin) -> tuple[Column, ...]:
@@ -157,6 +163,9 @@ def _note(notes: Notes, column: Column, name: str, native: NativeType) -> None:
             f", column {column.name}: is called {name} on the target (at most 64 characters, case does not count).",
             column=column.name,
         )
+    if column.native.kind == "enum":
+        message = f", column {column.name}: the type {column.native.declared} becomes an enum of this column alone."
+        notes.say(Severity.INFO, message, column=column.name)
     if column.native.kind == "domain":
         message = f", column {column.name}: {column.native.declared} is a domain and becomes {native.declared}; "
         notes.say(Severity.WARNING, f"{message}the domain's own checks are left out.", column=column.name)
@@ -178,8 +187,12 @@ def _computed(notes: Notes, source: Column, target: Column, names: Mapping[str, 
         stored = "stored" in source.extra or "persistent" in source.extra
         extra = f"{'stored' if stored else 'virtual'} {target.extra}".strip()
         return replace(target, generated=source.generated, extra=extra)
-    _say_ordinary(notes, source)
-    return target
+    expression = computed(notes.table, source, origin.dialect, names)
+    if expression is None:
+        _say_ordinary(notes, source)
+        return target
+    notes.say(Severity.INFO, f", column {source.name}: the target computes it: {expression}.", column=source.name)
+    return replace(target, generated=expression, extra="stored")
 
 
 def _say_ordinary(notes: Notes, source: Column) -> None:

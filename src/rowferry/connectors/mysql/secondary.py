@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from rowferry.connectors.mysql.expressions import translated
+from rowferry.connectors.mysql.expressions import beginning, translated
 from rowferry.connectors.mysql.mapping import Doubt, Notes, Origin, row_of
 from rowferry.connectors.mysql.names import Names
 from rowferry.connectors.mysql.types_write import DIALECT
@@ -40,7 +40,8 @@ class Translator:
 
     def expression(self, text: str) -> str | None:
         """An expression of the source over the table's columns, as this server says it."""
-        return translated(text, self.origin.dialect, self.names)
+        texts = [column.name for column in self.notes.table.columns if isinstance(column.type, t.Text | t.Enum)]
+        return translated(text, self.origin.dialect, self.names, texts)
 
 
 def map_indexes(by: Translator) -> tuple[Index, ...]:
@@ -50,7 +51,8 @@ def map_indexes(by: Translator) -> tuple[Index, ...]:
     for index in by.notes.table.indexes:
         found = _index(by, index)
         if found is not None:
-            mapped.append(replace(found, name=pool.take(index.name, f"{index.name}_")))
+            name = by.notes.named("index", index.name, pool.take(index.name, f"{index.name}_"))
+            mapped.append(replace(found, name=name))
     return tuple(mapped)
 
 
@@ -68,7 +70,7 @@ def map_checks(by: Translator, pool: Names) -> tuple[Check, ...]:
         if expression is None:
             by.notes.say(Severity.WARNING, message, item=check.name)
             continue
-        name = pool.take(check.name, f"{by.target.name.name}_{check.name}")
+        name = by.notes.named("check", check.name, pool.take(check.name, f"{by.target.name.name}_{check.name}"))
         query = f"SELECT 1 FROM {row_of(by.target.columns)} WHERE ({expression})"
         by.notes.doubts.append(Doubt("check", name, query, message))
         checks.append(Check(name, expression))
@@ -90,9 +92,10 @@ def map_foreign_keys(
         elif not ACTIONS.issuperset({key.on_update.upper(), key.on_delete.upper()}):
             why = "there is no SET DEFAULT here"
         else:
+            name = pool.take(key.name, f"{by.target.name.name}_{key.name}")
             mapped.append(
                 ForeignKey(
-                    name=pool.take(key.name, f"{by.target.name.name}_{key.name}"),
+                    name=by.notes.named("foreign key", key.name, name),
                     columns=tuple(by.names[name] for name in key.columns),
                     referenced=referenced[0],
                     referenced_columns=tuple(referenced[1][name] for name in key.referenced_columns),
@@ -144,6 +147,9 @@ def _index(by: Translator, index: Index) -> Index | None:
     elif method not in _METHODS:
         return _left_out(by, index, f"there is no {method} index like it here")
     else:
+        if method == "hash":
+            message = f": the index {index.name} is a B-tree here, and a hash there."
+            by.notes.say(Severity.INFO, message, item=index.name)
         method = _METHODS[method]
     if index.predicate:
         return _left_out(by, index, "an index over a part of the rows cannot be said here")
@@ -162,6 +168,9 @@ def _left_out(by: Translator, index: Index, why: str) -> Index | None:
 def _part(by: Translator, part: IndexPart) -> IndexPart | None:
     if part.column is not None:
         return replace(part, column=by.names[part.column])
+    begin = beginning(part.expression or "", by.origin.dialect)
+    if begin is not None and isinstance(by.notes.table.column(begin[0]).type, t.Text):
+        return IndexPart(by.names[begin[0]], prefix=begin[1], descending=part.descending)
     variant = by.origin.variant
     if variant.mariadb or variant.version < (8, 0, 13):
         return None
@@ -172,6 +181,11 @@ def _part(by: Translator, part: IndexPart) -> IndexPart | None:
 _NO_INDEX = frozenset({"geometry", "point", "linestring", "polygon", "multipoint", "multilinestring", "multipolygon"})
 
 
+def _shorter(own: int | None, most: int | None) -> int | None:
+    """The prefix that an index has, or the most it can have (None: all)."""
+    return min((size for size in (own, most) if size is not None), default=None)
+
+
 def _within_limits(by: Translator, index: Index) -> Index | None:
     """An index of another engine's columns: long texts are kept by their beginnings, but not if it is unique."""
     if any(by.target.column(name).native.name in _NO_INDEX for name in index.columns):
@@ -179,8 +193,8 @@ def _within_limits(by: Translator, index: Index) -> Index | None:
     if index.unique:
         return index
     sizes = prefixes(by.target, index.columns)
-    parts = tuple(replace(part, prefix=sizes.get(part.column or "")) for part in index.parts)
-    if any(part.prefix for part in parts):
+    parts = tuple(replace(part, prefix=_shorter(part.prefix, sizes.get(part.column or ""))) for part in index.parts)
+    if parts != index.parts:
         by.notes.say(
             Severity.INFO,
             f": the index {index.name} holds only the beginning of its long texts, which is all it can hold here.",

@@ -15,10 +15,12 @@ from rowferry.connectors.mysql import catalog
 from rowferry.connectors.mysql.chunks import split
 from rowferry.connectors.mysql.connect import Access
 from rowferry.connectors.mysql.failures import failed
+from rowferry.connectors.mysql.remarks import besides, remarked
 from rowferry.connectors.mysql.running import Running
 from rowferry.connectors.mysql.treat import treat
 from rowferry.errors import InvalidInput, MissingTable, Refused, SourceChanged
 from rowferry.model.chunks import Chunk
+from rowferry.model.findings import Remark
 from rowferry.model.tables import Selection, Table, TableName
 from rowferry.typemap.treatment import Policies, Treated, Want
 
@@ -46,7 +48,8 @@ class MySqlSource:
         self._running.check()
         with self._access.session(self._database) as session:
             if not requests:
-                return catalog.describe(session, self._needed_database())
+                database = self._needed_database()
+                return remarked(session, database, catalog.describe(session, database))
             found = self._described(session, [request for request in requests if request.query is None])
             tables = [
                 self._found(request, found) if request.query is None
@@ -58,6 +61,12 @@ class MySqlSource:
     def treated(self, want: Want, policies: Policies) -> Treated:
         """See `Source.treated`."""
         return treat(want, policies)
+
+    def besides(self) -> list[Remark]:
+        """See `Source.besides`."""
+        self._running.check()
+        with self._access.session(self._database) as session:
+            return besides(session, self._needed_database())
 
     def hold(self, wish: Consistency | None) -> None:
         """Nothing can be held yet; Refused when it has to be."""
@@ -103,7 +112,10 @@ class MySqlSource:
         for request in requests:
             for name in self._readings(request.name):
                 wanted[name.schema].add(name.name)
-        described = (catalog.describe(session, database, names) for database, names in wanted.items())
+        described = (
+            remarked(session, database, catalog.describe(session, database, names))
+            for database, names in wanted.items()
+        )
         found = {table.name: table for tables in described for table in tables}
         missing = [one.name for one in requests if not any(name in found for name in self._readings(one.name))]
         if missing:

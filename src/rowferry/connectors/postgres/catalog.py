@@ -13,9 +13,12 @@ from rowferry.connectors.postgres.chunks import BLOCK_RANGES_SINCE, Storage
 from rowferry.connectors.postgres.connect import translate
 from rowferry.connectors.postgres.defaults import classify, is_next_value
 from rowferry.connectors.postgres.natives import Natives, load_natives
+from rowferry.connectors.postgres.remarks import load_besides, load_remarks
 from rowferry.connectors.postgres.structure import Keys, Structure, load_structure, next_values
 from rowferry.connectors.postgres.types import neutral_type
+from rowferry.connectors.postgres.versions import spelled
 from rowferry.errors import InvalidInput, ReadFailed
+from rowferry.model.findings import Remark
 from rowferry.model.tables import Column, Default, Table, TableName
 from rowferry.model.types import Integer
 
@@ -171,6 +174,11 @@ def describe(
         raise translate(error, "reading the structure of tables", ReadFailed) from error
 
 
+def besides(connection: Session, schemas: Sequence[str]) -> list[Remark]:
+    """What these schemas (none named: every user schema) hold beside tables."""
+    return load_besides(connection, schemas, _USERS)
+
+
 def has_schema(connection: Session, name: str) -> bool:
     """Whether there is such a schema."""
     return connection.execute("SELECT FROM pg_namespace WHERE nspname = %s", (name,)).rowcount > 0
@@ -235,26 +243,29 @@ def _described(connection: Session, relations: Sequence[_Relation]) -> list[Tabl
     if not relations:
         return []
     oids = [relation.oid for relation in relations]
-    attributes = [_Attribute(*row) for row in connection.execute(_columns_query(connection), {"oids": oids})]
+    version = connection.info.server_version
+    attributes = [_Attribute(*row) for row in connection.execute(spelled(COLUMNS, version), {"oids": oids})]
     natives = load_natives(connection, (attribute.type for attribute in attributes))
     structure = load_structure(connection, oids)
     numbers = next_values(connection, oids)
+    remarks = load_remarks(connection, oids)
     columns: defaultdict[int, list[Column]] = defaultdict(list)
     for attribute in attributes:
         columns[attribute.relation].append(_column(attribute, natives))
-    return [_table(relation, columns[relation.oid], structure, numbers) for relation in relations]
-
-
-def _columns_query(connection: Session) -> bytes:
-    generated = "a.attgenerated <> ''" if connection.info.server_version >= 120000 else "false"
-    return COLUMNS.format(generated=generated).encode()
+    return [
+        _table(relation, columns[relation.oid], structure, numbers, remarks.get(relation.oid, ()))
+        for relation in relations
+    ]
 
 
 def _column(attribute: _Attribute, natives: Natives) -> Column:
     native = natives.native(attribute.type, attribute.modifier, attribute.declared)
     neutral = neutral_type(native)
     expression = attribute.expression
-    numbered = isinstance(neutral, Integer) and expression is not None and is_next_value(expression)
+    # A column that may be NULL is none that a server numbers: it would number the NULLs, too.
+    numbered = (
+        isinstance(neutral, Integer) and not attribute.nullable and expression is not None and is_next_value(expression)
+    )
     default: Default | None = None
     if expression is not None and not attribute.generated and not numbered:
         default = classify(expression, native)
@@ -275,6 +286,7 @@ def _table(
     columns: Sequence[Column],
     structure: Structure,
     numbers: Mapping[tuple[int, str], int],
+    remarks: Sequence[Remark],
 ) -> Table:
     keys = structure.keys.get(relation.oid, Keys())
     identity = next((column.name for column in columns if column.identity), "")
@@ -290,4 +302,5 @@ def _table(
         estimated_rows=relation.rows,
         estimated_bytes=relation.size,
         next_identity=numbers.get((relation.oid, identity)),
+        remarks=tuple(remarks),
     )

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from rowferry.connectors.postgres.ddl import sql_default
-from rowferry.connectors.postgres.expressions import default_expression
+from rowferry.connectors.postgres.expressions import computed, default_expression
 from rowferry.connectors.postgres.names import qualified, shortened
 from rowferry.connectors.postgres.types_write import ENGINE, native_type, write_rule
 from rowferry.model import types as t
@@ -26,6 +26,7 @@ class Doubt:
     name: str
     query: str
     message: str
+    severity: Severity = Severity.WARNING
 
 
 @dataclass
@@ -39,6 +40,12 @@ class Notes:
     def say(self, severity: Severity, message: str, *, column: str | None = None, item: str | None = None) -> None:
         """Add a finding about the table; `message` goes on from its name."""
         self.findings.append(Finding(severity, str(self.table.name), f"{self.table.name}{message}", column, item))
+
+    def named(self, kind: str, name: str, given: str) -> str:
+        """The name that a part of the structure was given, which is said where it is another one."""
+        if given != name:
+            self.say(Severity.INFO, f": the {kind} {name} is called {given} on the target.", item=name)
+        return given
 
 
 def named_enum(neutral: NeutralType) -> t.Enum | None:
@@ -55,23 +62,29 @@ def enum_name(neutral: t.Enum) -> str:
     return shortened(neutral.name or "")
 
 
-def map_columns(notes: Notes, names: Mapping[str, str], dialect: str, schema: str) -> tuple[Column, ...]:
-    """All columns of the table; one that cannot be declared gets an error finding and stands as text."""
+def map_columns(
+    notes: Notes, names: Mapping[str, str], dialect: str, schema: str, computes: bool
+) -> tuple[Column, ...]:
+    """All columns of the table; one that cannot be declared gets an error finding and stands as text.
+
+    `computes`: the server has computed columns.
+    """
     mapped = []
     for column in notes.table.columns:
         native = _declared(notes, column, dialect, schema)
         _note_name(notes, column, names[column.name])
         _note_domain(notes, column, native)
+        _note_extra(notes, column)
         target = replace(column, name=names[column.name], native=native, default=None, generated=None)
         if column.generated is not None:
-            notes.say(
-                Severity.INFO,
-                f", column {column.name}: is computed on the source; here it is an ordinary column with its values.",
-                column=column.name,
-            )
+            target = _computed(notes, column, target, dialect, names) if computes else target
+            if target.generated is None:
+                notes.say(Severity.INFO, ordinary(column), column=column.name)
         elif not column.identity:
             target = _with_default(notes, column, target, dialect)
         mapped.append(target)
+    _note_collations(notes)
+    _doubt_computed(notes, mapped)
     return tuple(mapped)
 
 
@@ -124,6 +137,59 @@ def _note_domain(notes: Notes, column: Column, native: NativeType) -> None:
     if column.native.kind == "domain":
         message = f", column {column.name}: {column.native.declared} is a domain and becomes {native.declared}; "
         notes.say(Severity.WARNING, f"{message}the domain's own checks are left out.", column=column.name)
+
+
+_EXTRAS = {
+    "on update": "is not set to the time of a change here, as it is there",
+    "invisible": "is shown here, and hidden there",
+}
+"""What MySQL's columns do besides, and PostgreSQL's do not."""
+
+
+def _note_extra(notes: Notes, column: Column) -> None:
+    for word, what in _EXTRAS.items():
+        if word in column.extra:
+            notes.say(Severity.WARNING, f", column {column.name}: {what}.", column=column.name)
+
+
+def _note_collations(notes: Notes) -> None:
+    """Texts that MySQL takes for equal whatever their case or accents are different to PostgreSQL."""
+    found: dict[str, list[str]] = {}
+    for column in notes.table.columns:
+        collation = column.native.collation or ""
+        if collation.endswith(_FOLDING):
+            found.setdefault(collation, []).append(column.name)
+    for collation, names in found.items():
+        notes.say(
+            Severity.INFO,
+            f": the text of {', '.join(names)} is compared by {collation} there, where case or accents make no "
+            f"difference; here every "
+            "character counts.",
+        )
+
+
+_FOLDING = ("_ci", "_as_cs", "_ai_cs")
+"""How the names of collations end that take different texts for equal; a binary one ends otherwise."""
+
+
+def ordinary(column: Column) -> str:
+    """What is said of a computed column that the target does not compute."""
+    return f", column {column.name}: is computed on the source; here it is an ordinary column with its values."
+
+
+def _computed(notes: Notes, source: Column, target: Column, dialect: str, names: Mapping[str, str]) -> Column:
+    expression = computed(notes.table, source, dialect, names)
+    if expression is None:
+        return target
+    notes.say(Severity.INFO, f", column {source.name}: the target computes it: {expression}.", column=source.name)
+    return replace(target, generated=expression)
+
+
+def _doubt_computed(notes: Notes, columns: list[Column]) -> None:
+    for source, column in zip(notes.table.columns, columns, strict=True):
+        if column.generated is not None:
+            query = f"SELECT ({column.generated})::{probed_type(column)} FROM {row_of(tuple(columns))}"
+            notes.doubts.append(Doubt("computed", column.name, query, ordinary(source), Severity.INFO))
 
 
 def _with_default(notes: Notes, source: Column, target: Column, dialect: str) -> Column:

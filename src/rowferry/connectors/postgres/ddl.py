@@ -119,6 +119,8 @@ def sql_default(expression: str) -> Default:
 def _column(column: Column) -> str:
     needed = "" if column.nullable else " NOT NULL"
     default = f" DEFAULT {column.default.value}" if column.default else ""
+    if column.generated:
+        default = f" GENERATED ALWAYS AS ({column.generated}) STORED"
     return f"{quoted(column.name)} {column.native.declared}{needed}{default}"
 
 

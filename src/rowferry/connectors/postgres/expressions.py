@@ -11,7 +11,8 @@ import psycopg
 from rowferry.connectors.postgres.names import literal
 from rowferry.connectors.postgres.types_write import DIALECT
 from rowferry.model import types as t
-from rowferry.model.tables import Column, Default, DefaultKind
+from rowferry.model.tables import Column, Default, DefaultKind, Table
+from rowferry.typemap.computed import parsed
 
 _NUMBER = re.compile(r"[-+]?\d+(\.\d+)?([eE][-+]?\d+)?")
 _NUMBERS = (t.Integer, t.Decimal, t.Number, t.Float, t.Year)
@@ -29,6 +30,8 @@ def translated(expression: str, dialect: str, columns: Mapping[str, str]) -> str
     from sqlglot import exp  # noqa: PLC0415 - most plans have no expression, and sqlglot is large
     from sqlglot.errors import ErrorLevel, SqlglotError  # noqa: PLC0415 - most plans have no expression, and sqlglot is large
 
+    if "\x00" in expression:
+        return None
     try:
         tree = sqlglot.parse_one(expression, read=dialect, into=exp.Condition, error_level=ErrorLevel.RAISE)
         if dialect == DIALECT and all(old == new for old, new in columns.items()):
@@ -37,17 +40,51 @@ def translated(expression: str, dialect: str, columns: Mapping[str, str]) -> str
             if column.name not in columns:
                 return None
             column.replace(exp.column(exp.to_identifier(columns[column.name], quoted=True)))
+        if dialect != DIALECT and tree.find(exp.Div, exp.RegexpLike, exp.RegexpILike):
+            return None  # engines divide by kinds of their own, and have patterns of their own
         tree = tree.transform(_plain_text)
         return str(tree.sql(dialect=DIALECT, unsupported_level=ErrorLevel.RAISE))
     except (SqlglotError, ValueError, RecursionError):
         return None
 
 
+_CHARACTERS = frozenset({"CHAR", "CHARACTER_SET"})
+
+
 def _plain_text(node: Any) -> Any:
-    """MySQL writes the character set before its texts (_utf8mb4'a'), which PostgreSQL does not know."""
+    """What MySQL says otherwise of texts, and sqlglot hands on as it is.
+
+    PostgreSQL knows no character set before a text (_utf8mb4'a'), CHAR is one character to it, and LENGTH counts
+    characters.
+    """
     from sqlglot import exp  # noqa: PLC0415 - most plans have no expression, and sqlglot is large
 
-    return node.expression if isinstance(node, exp.Introducer) else node
+    if isinstance(node, exp.Introducer):
+        return node.expression
+    if isinstance(node, exp.Cast) and node.to.this.name in _CHARACTERS and not node.to.expressions:
+        return exp.cast(node.this, "text")
+    if isinstance(node, exp.Length) and node.args.get("binary"):
+        return exp.func("OCTET_LENGTH", node.this)
+    return node
+
+
+def computed(table: Table, column: Column, dialect: str, names: Mapping[str, str]) -> str | None:
+    """What a computed column is computed from, as PostgreSQL writes it; None where it might compute something else."""
+    if dialect == DIALECT:
+        return translated(column.generated or "", dialect, names)
+    from sqlglot import exp  # noqa: PLC0415 - most plans have no expression, and sqlglot is large
+
+    sources = {one.name: one.type for one in table.columns if one.generated is None}
+    tree = parsed(column.generated or "", dialect, sources, column.type)
+    if tree is None:
+        return None
+    for name in list(tree.find_all(exp.Column)):
+        named = exp.column(exp.to_identifier(names[name.name], quoted=True))
+        counted = isinstance(sources[name.name], t.Integer) and name.find_ancestor(exp.Add, exp.Sub, exp.Mul, exp.Neg)
+        renamed = exp.cast(named, "decimal") if counted else named
+        tree = renamed if name is tree else tree
+        name.replace(renamed)
+    return str(tree.sql(dialect=DIALECT))
 
 
 def default_expression(column: Column, dialect: str) -> str | None:

@@ -161,6 +161,11 @@ def read_facts(session: Session, schema: str, names: Iterable[str]) -> Facts:
         )
 
 
+def computes(session: Session) -> bool:
+    """Whether the server has computed columns."""
+    return session.info.server_version >= 120000
+
+
 def not_empty(session: Session, schema: str, names: Sequence[str]) -> list[str]:
     """Those of the tables that hold at least one row; one query, one row of each table at most."""
     if not names:

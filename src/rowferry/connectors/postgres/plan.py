@@ -9,7 +9,7 @@ from rowferry.config.stream import WriteMode
 from rowferry.connectors.base import PlannedTable, TargetPlan, TargetRequest
 from rowferry.connectors.postgres.columns import Doubt, Notes, enum_name, map_columns, named_enum
 from rowferry.connectors.postgres.expressions import refused_queries
-from rowferry.connectors.postgres.facts import PLAIN_KINDS, Facts, Session, missing_types, not_empty
+from rowferry.connectors.postgres.facts import PLAIN_KINDS, Facts, Session, computes, missing_types, not_empty
 from rowferry.connectors.postgres.names import Names, column_names, shortened
 from rowferry.connectors.postgres.policies import Situation, check_schema_policy, check_write_mode, misfits
 from rowferry.connectors.postgres.secondary import (
@@ -75,7 +75,7 @@ def make_plan(question: Question, tables: Sequence[Table], facts: Facts, session
     ]
     _refuse_misfits(question, drafts, facts)
     for draft in drafts:
-        draft.target = _kept(question, draft, facts) if draft.existing else _new_columns(question, draft)
+        draft.target = _kept(question, draft, facts) if draft.existing else _new_columns(question, draft, session)
     _map_structure(question, drafts, facts, kept)
     _resolve_doubts(drafts, session)
     if question.created is None:
@@ -144,11 +144,11 @@ def _note_existing(notes: Notes, source: Column, there: Column) -> None:
         )
 
 
-def _new_columns(question: Question, draft: Draft) -> Table:
+def _new_columns(question: Question, draft: Draft, session: Session) -> Table:
     source = draft.notes.table
     if draft.name != source.name.name:
         draft.notes.say(Severity.INFO, f": is called {draft.name} on the target, where names have at most 63 bytes.")
-    columns = map_columns(draft.notes, draft.columns, question.dialect, question.schema)
+    columns = map_columns(draft.notes, draft.columns, question.dialect, question.schema, computes(session))
     return replace(
         source,
         name=TableName(question.schema, draft.name),
@@ -190,7 +190,7 @@ def _resolve_doubts(drafts: Sequence[Draft], session: Session) -> None:
     refused = refused_queries(session, [doubt.query for _, doubt in doubts])
     for place in sorted(refused):
         draft, doubt = doubts[place]
-        draft.notes.say(Severity.WARNING, doubt.message, item=doubt.name)
+        draft.notes.say(doubt.severity, doubt.message, item=doubt.name)
         draft.target = _without(draft.target, doubt)
 
 
@@ -199,7 +199,7 @@ def _without(table: Table, doubt: Doubt) -> Table:
         return replace(table, checks=tuple(check for check in table.checks if check.name != doubt.name))
     if doubt.kind == "index":
         return replace(table, indexes=tuple(index for index in table.indexes if index.name != doubt.name))
-    columns = tuple(replace(c, default=None) if c.name == doubt.name else c for c in table.columns)
+    columns = tuple(replace(c, default=None, generated=None) if c.name == doubt.name else c for c in table.columns)
     return replace(table, columns=columns)
 
 

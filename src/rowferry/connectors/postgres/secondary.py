@@ -39,6 +39,7 @@ def map_indexes(by: Translator, pool: Names) -> tuple[Index, ...]:
         found = _index(by, index)
         if found is not None:
             name = pool.take(index.name, f"{by.notes.table.name.name}_{index.name}")
+            by.notes.named("index", index.name, name)
             mapped.append(replace(found, name=name))
             if found.predicate or len(found.columns) < len(found.parts):
                 by.notes.doubts.append(_index_doubt(by, index, mapped[-1]))
@@ -56,7 +57,7 @@ def map_checks(by: Translator, pool: Names) -> tuple[Check, ...]:
         if expression is None:
             by.notes.say(Severity.WARNING, message, item=check.name)
             continue
-        name = pool.take(check.name)
+        name = by.notes.named("check", check.name, pool.take(check.name))
         query = f"SELECT 1 FROM {row_of(by.columns)} WHERE ({expression})"
         by.notes.doubts.append(Doubt("check", name, query, message))
         checks.append(Check(name, expression))
@@ -90,7 +91,7 @@ def map_foreign_keys(
             continue
         mapped.append(
             ForeignKey(
-                name=pool.take(key.name),
+                name=by.notes.named("foreign key", key.name, pool.take(key.name)),
                 columns=tuple(by.names[name] for name in key.columns),
                 referenced=referenced[0],
                 referenced_columns=tuple(referenced[1][name] for name in key.referenced_columns),

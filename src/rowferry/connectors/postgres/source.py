@@ -12,7 +12,7 @@ from psycopg.sql import SQL
 
 from rowferry.config.stream import Consistency
 from rowferry.connectors.base import ChunkSize, SourceRequest, TableRequest
-from rowferry.connectors.postgres.catalog import Session, describe, has_schema, query_columns, storage
+from rowferry.connectors.postgres.catalog import Session, besides, describe, has_schema, query_columns, storage
 from rowferry.connectors.postgres.chunks import Storage, cut
 from rowferry.connectors.postgres.connect import connect, read_error, reading, sqlstate, translate
 from rowferry.connectors.postgres.pool import Sessions
@@ -21,6 +21,7 @@ from rowferry.connectors.postgres.snapshot import Snapshot
 from rowferry.connectors.postgres.treat import treat
 from rowferry.errors import Cancelled, InvalidInput, MissingTable, Refused, SourceChanged
 from rowferry.model.chunks import Chunk
+from rowferry.model.findings import Remark
 from rowferry.model.tables import Table, TableName
 from rowferry.typemap.treatment import Policies, Treated, Want
 
@@ -63,6 +64,11 @@ class PostgresSource:
     def treated(self, want: Want, policies: Policies) -> Treated:
         """See `Source.treated`."""
         return treat(want, policies)
+
+    def besides(self) -> list[Remark]:
+        """See `Source.besides`."""
+        schema = self._request.schema
+        return self._ask(lambda session: besides(session, [schema] if schema else []))
 
     def hold(self, wish: Consistency | None) -> None:
         """One snapshot for all reads, unless chunks of their own moments are wished for."""

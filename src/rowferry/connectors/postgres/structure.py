@@ -10,6 +10,7 @@ from typing import Any
 import psycopg
 from psycopg.sql import SQL, Identifier, Literal
 
+from rowferry.connectors.postgres.versions import spelled
 from rowferry.model.tables import Check, Column, ForeignKey, Index, IndexPart, TableName
 
 Session = psycopg.Connection[tuple[Any, ...]]
@@ -20,14 +21,14 @@ SELECT i.indrelid::int8, c.relname::text, am.amname::text, i.indisprimary, i.ind
        ARRAY(SELECT a.attname::text
              FROM unnest(i.indkey::int2[]) WITH ORDINALITY AS k(number, at)
              LEFT JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.number AND k.number > 0
-             WHERE k.at <= {keys} ORDER BY k.at),
-       ARRAY(SELECT pg_get_indexdef(i.indexrelid, at, true) FROM generate_series(1, {keys}) AS at),
+             WHERE k.at <= {index_keys} ORDER BY k.at),
+       ARRAY(SELECT pg_get_indexdef(i.indexrelid, at, true) FROM generate_series(1, {index_keys}) AS at),
        ARRAY(SELECT option & 1 = 1
-             FROM unnest(i.indoption::int2[]) WITH ORDINALITY AS o(option, at) WHERE at <= {keys} ORDER BY at)
+             FROM unnest(i.indoption::int2[]) WITH ORDINALITY AS o(option, at) WHERE at <= {index_keys} ORDER BY at)
 FROM pg_index i
 JOIN pg_class c ON c.oid = i.indexrelid
 JOIN pg_am am ON am.oid = c.relam
-WHERE i.indrelid = ANY(%(oids)s::oid[]) AND i.indisvalid
+WHERE i.indrelid = ANY(%(oids)s::oid[]) AND i.indisvalid AND NOT i.indisexclusion
 ORDER BY i.indrelid, c.relname::text COLLATE "C"
 """
 
@@ -42,7 +43,7 @@ SELECT c.conrelid::int8, c.contype::text, c.conname::text, pg_get_expr(c.conbin,
 FROM pg_constraint c
 LEFT JOIN pg_class r ON r.oid = c.confrelid
 LEFT JOIN pg_namespace n ON n.oid = r.relnamespace
-WHERE c.conrelid = ANY(%(oids)s::oid[]) AND c.contype IN ('f', 'c') {whole}
+WHERE c.conrelid = ANY(%(oids)s::oid[]) AND c.contype IN ('f', 'c') AND {of_no_partition}
 ORDER BY c.conrelid, c.conname::text COLLATE "C"
 """
 """Foreign keys and checks, without the copies that PostgreSQL keeps for partitions."""
@@ -99,11 +100,9 @@ def load_structure(connection: Session, oids: Sequence[int]) -> Structure:
     """Keys, indexes, foreign keys and checks of these tables, in two queries."""
     version = connection.info.server_version
     structure = Structure({}, defaultdict(list), defaultdict(list))
-    indexes = INDEXES.format(keys="i.indnkeyatts" if version >= 110000 else "i.indnatts")
-    for row in connection.execute(indexes.encode(), {"oids": oids}):
+    for row in connection.execute(spelled(INDEXES, version), {"oids": oids}):
         _add_index(structure.keys.setdefault(row[0], Keys()), row[1:])
-    constraints = CONSTRAINTS.format(whole="AND c.conparentid = 0" if version >= 110000 else "")
-    for row in connection.execute(constraints.encode(), {"oids": oids}):
+    for row in connection.execute(spelled(CONSTRAINTS, version), {"oids": oids}):
         _add_constraint(structure, row)
     return structure
 
