@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 
 import pytest
 
-from tests.servers import MariaDb, Postgres, mariadb_server, postgres_server
+from tests.servers import MariaDb, Postgres, embedded, mariadb_server, postgres_server
 
 
 @pytest.fixture(scope="session")
@@ -17,9 +18,19 @@ def mariadb() -> Iterator[MariaDb]:
 
 
 @pytest.fixture(scope="session")
-def postgres() -> Iterator[Postgres]:
-    """A PostgreSQL, its session time zone not UTC."""
+def postgres(request: pytest.FixtureRequest) -> Iterator[Postgres]:
+    """A PostgreSQL, its session time zone not UTC: the system's, or with ROWFERRY_TEST_POSTGRES=18 that version."""
+    if os.environ.get("ROWFERRY_TEST_POSTGRES") == "18":
+        yield request.getfixturevalue("postgres18")
+        return
     with postgres_server("wal_level=logical") as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def postgres18() -> Iterator[Postgres]:
+    """A PostgreSQL 18, out of a package."""
+    with postgres_server("wal_level=logical", programs=embedded) as server:
         yield server
 
 

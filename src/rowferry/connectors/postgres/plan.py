@@ -25,6 +25,9 @@ from rowferry.model import types as t
 from rowferry.model.findings import Finding, Severity
 from rowferry.model.tables import Column, Table, TableName
 
+COLUMN_DOUBTS = frozenset({"default", "computed"})
+"""Kinds of doubt that are about a column."""
+
 
 @dataclass(frozen=True)
 class Question:
@@ -190,7 +193,9 @@ def _resolve_doubts(drafts: Sequence[Draft], session: Session) -> None:
     refused = refused_queries(session, [doubt.query for _, doubt in doubts])
     for place in sorted(refused):
         draft, doubt = doubts[place]
-        draft.notes.say(doubt.severity, doubt.message, item=doubt.name)
+        names = {given: name for name, given in draft.columns.items()} if doubt.kind in COLUMN_DOUBTS else {}
+        column = names.get(doubt.name)
+        draft.notes.say(doubt.severity, doubt.message, column=column, item=None if column else doubt.name)
         draft.target = _without(draft.target, doubt)
 
 
