@@ -166,10 +166,13 @@ def test_defaults(place: Place) -> None:
 
 def test_not_null_and_generated(place: Place) -> None:
     cells = [column("a", t.Integer(32), nullable=False), column("g", t.Integer(32), generated="`a` * 2")]
-    findings = load(place.target(), (table("t", *cells), [[1, 2]]))
-    assert about(findings) == [("info", "g")]
+    cells.append(column("r", t.Float(64), generated="rand(`a`)"))
+    findings = load(place.target(), (table("t", *cells), [[1, 2, 0.5]]))
+    assert about(findings) == [("info", "g"), ("info", "r")]
+    assert place.run("SELECT a, g, r FROM t") == [(1, 2, 0.5)]
+    assert place.run("INSERT INTO t (a) VALUES (4) RETURNING g, r") == [(8, None)]
     with pytest.raises(psycopg.errors.NotNullViolation):
-        place.run("INSERT INTO t (g) VALUES (1)")
+        place.run("INSERT INTO t (r) VALUES (1)")
 
 
 def test_checks_and_enums(place: Place) -> None:

@@ -155,7 +155,9 @@ def _literal(column: Column, value: str) -> str:
             return f"b'{inner[1]}'"
     if isinstance(column.type, t.Binary):
         written = re.fullmatch(r"(?:0x|\\x)((?:[0-9a-fA-F]{2})*)", value)
-        return f"x'{written[1] if written else value.encode().hex()}'"
+        stored = bytes.fromhex(written[1]) if written else value.encode()
+        plain = stored.isascii() and stored.decode().isprintable()
+        return literal(stored.decode()) if plain else f"x'{stored.hex()}'"
     return literal(value)
 
 

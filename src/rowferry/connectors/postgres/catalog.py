@@ -9,14 +9,14 @@ from typing import Any, NamedTuple
 
 import psycopg
 
-from rowferry.connectors.postgres.chunks import BLOCK_RANGES_SINCE, Storage
+from rowferry.connectors.postgres.chunks import Storage
 from rowferry.connectors.postgres.connect import translate
 from rowferry.connectors.postgres.defaults import classify, is_next_value
 from rowferry.connectors.postgres.natives import Natives, load_natives
 from rowferry.connectors.postgres.remarks import load_besides, load_remarks
 from rowferry.connectors.postgres.structure import Keys, Structure, load_structure, next_values
 from rowferry.connectors.postgres.types import neutral_type
-from rowferry.connectors.postgres.versions import spelled
+from rowferry.connectors.postgres.versions import Since, spelled
 from rowferry.errors import InvalidInput, ReadFailed
 from rowferry.model.findings import Remark
 from rowferry.model.tables import Column, Default, Table, TableName
@@ -191,7 +191,7 @@ def storage(connection: Session, table: TableName) -> tuple[Storage | None, dict
         if found is None:
             return None, {}
         oid, partitioned, blocks = found
-        ranges = connection.info.server_version >= BLOCK_RANGES_SINCE
+        ranges = connection.info.server_version >= Since.BLOCK_RANGES
         declared: dict[str, str] = dict(connection.execute(DECLARED, (oid,)).fetchall())
     return Storage(partitioned, blocks if ranges else 0), declared
 

@@ -27,9 +27,6 @@ Session = psycopg.Connection[tuple[Any, ...]]
 MOST_GAPS = 4
 """Numbers for each row in a key's range, up to which ranges of equal width are good chunks."""
 
-BLOCK_RANGES_SINCE = 140000
-"""The server version that reads a range of blocks without passing over the others."""
-
 
 @dataclass(frozen=True, slots=True)
 class Storage:

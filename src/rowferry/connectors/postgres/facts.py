@@ -13,6 +13,7 @@ from rowferry.config.connection import Connection
 from rowferry.connectors.postgres.connect import connect, database_name, translate
 from rowferry.connectors.postgres.names import literal, qualified
 from rowferry.connectors.postgres.types_write import TEXTS
+from rowferry.connectors.postgres.versions import Since, spelled
 from rowferry.errors import ConnectionFailed, RowferryError
 from rowferry.model.tables import NativeType
 
@@ -71,7 +72,7 @@ _COLUMNS = """
 SELECT c.relname, a.attname, coalesce(b.typname, t.typname), format_type(a.atttypid, a.atttypmod),
        CASE WHEN t.typtype = 'd' THEN t.typtypmod ELSE a.atttypmod END, coalesce(b.typtype, t.typtype),
        NOT (a.attnotnull OR t.typnotnull), a.atthasdef OR a.attidentity <> '' OR t.typdefault IS NOT NULL,
-       to_jsonb(a) ->> 'attgenerated',
+       {generated},
        (SELECT array_agg(e.enumlabel::text ORDER BY e.enumsortorder) FROM pg_enum e
          WHERE e.enumtypid = coalesce(b.oid, t.oid))
 FROM pg_class c
@@ -90,17 +91,17 @@ SELECT c.relname,
 FROM pg_index i JOIN pg_class c ON c.oid = i.indrelid
 WHERE c.relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = %s) AND c.relname = ANY(%s)
   AND i.indisunique AND i.indisvalid AND i.indimmediate AND i.indpred IS NULL AND i.indexprs IS NULL
-  AND coalesce((to_jsonb(i) ->> 'indnkeyatts')::int, i.indnatts) = i.indnatts
+  AND {index_keys} = i.indnatts
 ORDER BY c.relname, i.indisprimary DESC, i.indnatts, i.indexrelid
 """
 
 _FOREIGN_KEYS = """
-SELECT c.relname, k.conname, pg_get_constraintdef(k.oid)
-FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid JOIN pg_class r ON r.oid = k.confrelid
-WHERE k.contype = 'f' AND k.conparentid_ = 0
-  AND c.relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = %s) AND c.relname = ANY(%s)
-  AND r.relnamespace = c.relnamespace AND r.relname = ANY(%s)
-""".replace("k.conparentid_", "coalesce((to_jsonb(k) ->> 'conparentid')::bigint, 0)")
+SELECT t.relname, c.conname, pg_get_constraintdef(c.oid)
+FROM pg_constraint c JOIN pg_class t ON t.oid = c.conrelid JOIN pg_class r ON r.oid = c.confrelid
+WHERE c.contype = 'f' AND {of_no_partition}
+  AND t.relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = %s) AND t.relname = ANY(%s)
+  AND r.relnamespace = t.relnamespace AND r.relname = ANY(%s)
+"""
 
 _ENUMS = """
 SELECT t.typname, array_agg(e.enumlabel::text ORDER BY e.enumsortorder)
@@ -142,20 +143,18 @@ def _beside(connection: Connection, database: str) -> Session | None:
 
 def read_facts(session: Session, schema: str, names: Iterable[str]) -> Facts:
     """The schema's names, and more about those of its tables that are called one of `names`."""
-    wanted = list(names)
+    wanted, version = list(names), session.info.server_version
     with session.transaction():
         found = session.execute("SELECT 1 FROM pg_namespace WHERE nspname = %s", (schema,)).fetchone()
         if found is None:
             return Facts(schema=False)
+        references = session.execute(spelled(_FOREIGN_KEYS, version), (schema, wanted, wanted)).fetchall()
         return Facts(
             relations={r[0]: Relation(*r) for r in session.execute(_RELATIONS, (schema,))},
-            columns=_grouped((r[0], _column(r)) for r in session.execute(_COLUMNS, (schema, wanted))),
-            keys=_grouped((r[0], tuple(r[1])) for r in session.execute(_KEYS, (schema, wanted))),
+            columns=_grouped((r[0], _column(r)) for r in session.execute(spelled(_COLUMNS, version), (schema, wanted))),
+            keys=_grouped((r[0], tuple(r[1])) for r in session.execute(spelled(_KEYS, version), (schema, wanted))),
             foreign_keys={
-                table: dict(pairs)
-                for table, pairs in _grouped(
-                    (r[0], (r[1], r[2])) for r in session.execute(_FOREIGN_KEYS, (schema, wanted, wanted))
-                ).items()
+                table: dict(pairs) for table, pairs in _grouped((r[0], (r[1], r[2])) for r in references).items()
             },
             enums={r[0]: tuple(r[1]) for r in session.execute(_ENUMS, (schema,))},
         )
@@ -163,7 +162,7 @@ def read_facts(session: Session, schema: str, names: Iterable[str]) -> Facts:
 
 def computes(session: Session) -> bool:
     """Whether the server has computed columns."""
-    return session.info.server_version >= 120000
+    return session.info.server_version >= Since.COMPUTED_COLUMNS
 
 
 def not_empty(session: Session, schema: str, names: Sequence[str]) -> list[str]:

@@ -16,6 +16,7 @@ from rowferry.connectors.postgres.facts import Session
 from rowferry.connectors.postgres.failures import reason, while_writing
 from rowferry.connectors.postgres.names import literal, quoted, shortened
 from rowferry.connectors.postgres.secondary import enum_check
+from rowferry.connectors.postgres.versions import Since
 from rowferry.model import types as t
 from rowferry.model.findings import Finding, Severity
 from rowferry.model.tables import Check, Column, Table, TableName
@@ -106,7 +107,7 @@ def _present(session: Session, name: TableName) -> tuple[set[str], bool, set[str
 
 def _build(session: Session, statements: Iterable[str]) -> None:
     with session.transaction():
-        for setting in BUILD_SETTINGS[: 2 if session.info.server_version >= 110000 else 1]:
+        for setting in BUILD_SETTINGS[: 2 if session.info.server_version >= Since.PARALLEL_BUILDS else 1]:
             session.execute(setting.encode())
         for statement in statements:
             session.execute(statement.encode())

@@ -55,8 +55,9 @@ SELECT a.attrelid::int8, a.attname::text, NULL,
        ', column ' || a.attname || ': its numbers go by ' || s.seqincrement || ' there; here they go by 1.'
 FROM pg_attribute a
 JOIN pg_class c ON c.oid = a.attrelid
-JOIN pg_sequence s ON s.seqrelid = pg_get_serial_sequence(format('%%I.%%I', c.relnamespace::regnamespace::name,
-                                                                 c.relname), a.attname)::regclass
+JOIN pg_namespace n ON n.oid = c.relnamespace
+JOIN pg_sequence s
+  ON s.seqrelid = pg_get_serial_sequence(format('%%I.%%I', n.nspname, c.relname), a.attname)::regclass
 WHERE a.attrelid = ANY(%(oids)s::oid[]) AND a.attnum > 0 AND NOT a.attisdropped AND s.seqincrement <> 1
 UNION ALL
 SELECT a.attrelid::int8, a.attname::text, NULL,
@@ -145,7 +146,7 @@ WHERE c.relkind IN ('v', 'm', 'f', 'S') AND c.relpersistence <> 't'
   ))
   AND {users} AND (cardinality(%(schemas)s::text[]) = 0 OR n.nspname = ANY(%(schemas)s))
 UNION ALL
-SELECT 'function', p.proname::text || '(' || pg_get_function_identity_arguments(p.oid) || ')'
+SELECT {routine}, p.proname::text || '(' || pg_get_function_identity_arguments(p.oid) || ')'
 FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
 WHERE n.nspname !~ '^pg_' AND n.nspname NOT IN ('information_schema', '_rowferry')
   AND (cardinality(%(schemas)s::text[]) = 0 OR n.nspname = ANY(%(schemas)s))
@@ -158,18 +159,19 @@ MOST_NAMED = 20
 
 
 def load_remarks(connection: Session, oids: Sequence[int]) -> Mapping[int, Sequence[Remark]]:
-    """What is to be said about these tables, by their oids; four queries."""
+    """What is to be said about these tables, by their oids; one query."""
     found: defaultdict[int, list[Remark]] = defaultdict(list)
-    for query in (TABLES, COLUMNS, INDEXES, CONSTRAINTS):
-        rows = connection.execute(spelled(query, connection.info.server_version), {"oids": oids}).fetchall()
-        for oid, column, item, text in sorted(rows, key=lambda row: (row[1] or "", row[2] or "", row[3])):
-            found[oid].append(Remark(text, column, item))
+    query = spelled("UNION ALL".join((TABLES, COLUMNS, INDEXES, CONSTRAINTS)), connection.info.server_version)
+    rows = connection.execute(query, {"oids": oids}).fetchall()
+    for oid, column, item, text in sorted(rows, key=lambda row: (row[1] or "", row[2] or "", row[3])):
+        found[oid].append(Remark(text, column, item))
     return found
 
 
 def load_besides(connection: Session, schemas: Sequence[str], users: str) -> list[Remark]:
     """What the schemas hold beside tables, a remark for each kind; `users` tells the user's relations."""
-    rows = connection.execute(BESIDES.replace("{users}", users).encode(), {"schemas": list(schemas)})
+    query = spelled(BESIDES.replace("{users}", users), connection.info.server_version)
+    rows = connection.execute(query, {"schemas": list(schemas)})
     kinds: defaultdict[str, list[str]] = defaultdict(list)
     for kind, name in rows:
         kinds[kind].append(name)

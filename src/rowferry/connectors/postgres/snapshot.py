@@ -9,11 +9,10 @@ from threading import Lock
 import psycopg
 
 from rowferry.connectors.postgres.catalog import Session
+from rowferry.connectors.postgres.versions import Since
 
 _BEGIN = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 _ENDLESS = "SET transaction_timeout = 0"
-_TIMEOUT_SINCE = 170000
-"""The version that can put an end to a transaction because of its age."""
 
 
 class Snapshot:
@@ -46,7 +45,7 @@ class Snapshot:
 
     def _take(self) -> None:
         holder = self._open_one()
-        first = (_ENDLESS,) if holder.info.server_version >= _TIMEOUT_SINCE else ()
+        first = (_ENDLESS,) if holder.info.server_version >= Since.TRANSACTION_TIMEOUT else ()
         for statement in (*first, _BEGIN):
             holder.execute(statement.encode())
         [(name,)] = holder.execute("SELECT pg_export_snapshot()").fetchall()

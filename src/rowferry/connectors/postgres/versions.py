@@ -7,7 +7,20 @@ is tested with stands in the tests; for the others the table rests on the docume
 
 from __future__ import annotations
 
+from enum import IntEnum
 from typing import NamedTuple
+
+
+class Since(IntEnum):
+    """What a server can do, and the first version (`server_version_num`) that can.
+
+    Ranges of blocks are read without passing over the others; a transaction's age can end it.
+    """
+
+    PARALLEL_BUILDS = 110000
+    COMPUTED_COLUMNS = 120000
+    BLOCK_RANGES = 140000
+    TRANSACTION_TIMEOUT = 170000
 
 
 class _Spelling(NamedTuple):
@@ -26,6 +39,11 @@ _SPELLINGS = {
     "set_columns": _Spelling(150000, "c.confdelsetcols", "NULL::int2[]"),
     "enforced": _Spelling(180000, "c.conenforced", "true"),
     "periods": _Spelling(180000, "c.conperiod", "false"),
+    "routine": _Spelling(
+        110000,
+        "CASE p.prokind WHEN 'p' THEN 'procedure' WHEN 'a' THEN 'aggregate' ELSE 'function' END",
+        "CASE WHEN p.proisagg THEN 'aggregate' ELSE 'function' END",
+    ),
 }
 """Since which `server_version_num` a part of a query can be said, and what stands in its place before.
 
