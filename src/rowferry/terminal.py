@@ -53,7 +53,8 @@ class Terminal:
     def log(self, level: str, message: str, category: str = "general", **extra: object) -> None:
         """`Events.log`: warnings and errors, and, where there are no bars, each table as it comes."""
         if level in _LOUD:
-            about = f"{extra['table']}: " if "table" in extra else ""
+            table = str(extra.get("table") or "")
+            about = f"{table}: " if table and not message.startswith(table) else ""
             self._print(f"{level}: {about}{message}", _LOUD[level])
         elif category == "stat" and not self._console.is_terminal:
             self._print(message)

@@ -39,6 +39,17 @@ def test_nulls_in_a_numbered_column_stay(mariadb: MariaDb, postgres: Postgres) -
     assert [f.column for f in report if "default cannot be said" in f.message] == ["n"]
 
 
+def test_a_sequence_of_the_source_is_not_drawn_from(mariadb: MariaDb) -> None:
+    database, there = mariadb.new_database(), mariadb.new_database()
+    mariadb.execute(
+        "CREATE SEQUENCE numbers", "CREATE TABLE t (id INT PRIMARY KEY, n INT DEFAULT (NEXT VALUE FOR numbers))",
+        database=database,
+    )  # fmt: skip
+    report = run(job_from_urls(mariadb.url(database), mariadb.url(there)))
+    assert [f.column for f in report if "default cannot be said" in f.message] == ["n"]
+    assert mariadb.execute("INSERT INTO t (id) VALUES (1) RETURNING n", database=there) == [(None,)]
+
+
 def test_what_a_selection_of_columns_costs_is_said(mariadb: MariaDb, postgres: Postgres) -> None:
     database, there = mariadb.new_database(), postgres.new_database()
     mariadb.execute(

@@ -19,6 +19,7 @@ from rowferry.typemap.computed import parsed
 _NUMBER = re.compile(r"[-+]?\d+(\.\d+)?([eE][-+]?\d+)?")
 _NUMBERS = (t.Integer, t.Decimal, t.Number, t.Float, t.Year)
 _LOGICAL = {"true": "1", "false": "0", "t": "1", "f": "0"}
+_SEQUENCE = re.compile(r"\b(?:nextval|lastval|setval)\s*\(", re.IGNORECASE)
 _WIDE = frozenset({"tinytext", "text", "mediumtext", "longtext", "json", "tinyblob", "blob", "mediumblob", "longblob"})
 _NO_LITERAL = _WIDE | {"geometry", "point", "linestring", "polygon", "uuid", "inet4", "inet6"}
 """Types whose default must stand in parentheses."""
@@ -131,6 +132,8 @@ def default_expression(column: Column, target: Column, dialect: str) -> str | No
     if default.kind is DefaultKind.NOW:
         return _now(target)
     if default.kind is DefaultKind.EXPRESSION:
+        if _SEQUENCE.search(default.value):
+            return None  # it would go on drawing from the source's sequence
         said = default.value if dialect == DIALECT else translated(default.value, dialect, {})
         return None if said is None else f"({said})"
     said = _literal(column, default.value)
