@@ -16,6 +16,7 @@ from rowferry.control import oneshot
 from rowferry.control.oneshot import job_from_urls
 from rowferry.model.findings import Finding
 from rowferry.model.streams import StreamState
+from rowferry.pipeline.job import Job
 from rowferry.pipeline.signals import Signals
 from tests.servers import MariaDb, Postgres
 from tests.structure.looks import look_mariadb, look_postgres
@@ -51,8 +52,10 @@ class Journey:
         """Move the last place's tables to a new database of `server`."""
         source, database = self.places[-1]
         there = fresh(server, f"leg{len(self.reports) + 1}")
-        outcome = oneshot.run(job_from_urls(source.url(database), server.url(there)), Silent(), Signals())
+        job = job_from_urls(source.url(database), server.url(there))
+        outcome = oneshot.run(job, Silent(), Signals())
         assert outcome.state is StreamState.FINISHED, outcome.error and outcome.error.message
+        assert_equal(job)
         # Findings of tables come as the tables end, in any order.
         self.reports.append(sorted(f"{finding.severity}: {finding.message}" for finding in outcome.report))
         self.places.append((server, there))
@@ -62,6 +65,13 @@ class Journey:
         first, last = (look(server, database) for server, database in (self.places[0], self.places[-1]))
         lines = difflib.unified_diff(first, last, lineterm="", n=0)
         return [line for line in lines if not line.startswith(("---", "+++", "@@"))]
+
+
+def assert_equal(job: Job) -> None:
+    """The rows that a job has moved are the source's."""
+    outcome = oneshot.run(job.model_copy(update={"verify_only": True}), Silent(), Signals())
+    assert outcome.comparison is not None, outcome.error and outcome.error.message
+    assert outcome.comparison.equal, [table.summary for table in outcome.comparison.tables if not table.equal]
 
 
 def look(server: Server, database: str) -> list[str]:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from rowferry.control import oneshot
 from rowferry.control.oneshot import job_from_urls
 from rowferry.model.streams import StreamState
-from rowferry.pipeline.job import Job, Outcome
+from rowferry.pipeline.job import Outcome
 from rowferry.pipeline.signals import Signals
 from tests.servers import MariaDb, Postgres
-from tests.structure.legs import Silent, begin, expect
+from tests.structure.legs import Silent, assert_equal, begin, expect
 
 TABLES = (
     "CREATE EXTENSION btree_gist",
@@ -27,12 +27,6 @@ def moved(source: str, target: str) -> Outcome:
     outcome = oneshot.run(job_from_urls(source, target), Silent(), Signals())
     assert outcome.state is StreamState.FINISHED, outcome.error and outcome.error.message
     return outcome
-
-
-def assert_equal(job: Job) -> None:
-    outcome = oneshot.run(job.model_copy(update={"verify_only": True}), Silent(), Signals())
-    assert outcome.comparison is not None
-    assert outcome.comparison.equal
 
 
 def test_what_is_new_in_18_goes_to_an_older_server(postgres18: Postgres, postgres: Postgres) -> None:

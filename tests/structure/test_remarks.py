@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from contextlib import closing
+
 import pytest
 
-from rowferry.connectors.mysql import expressions as mysql
-from rowferry.connectors.postgres import expressions as postgres
+from rowferry.config.connection import Connection
+from rowferry.connectors.base import SourceRequest
+from rowferry.connectors.mysql import expressions as mysql_sql
+from rowferry.connectors.postgres import expressions as postgres_sql
+from rowferry.connectors.postgres.source import open_source
 from rowferry.control import oneshot
 from rowferry.control.oneshot import job_from_urls
 from rowferry.model.findings import Finding
@@ -119,12 +124,12 @@ INTO_MYSQL = {
 
 @pytest.mark.parametrize("said", INTO_POSTGRES)
 def test_expressions_mean_the_same_to_postgres(said: str) -> None:
-    assert postgres.translated(said, "mysql", {"a": "a", "name": "name"}) == INTO_POSTGRES[said]
+    assert postgres_sql.translated(said, "mysql", {"a": "a", "name": "name"}) == INTO_POSTGRES[said]
 
 
 @pytest.mark.parametrize("said", INTO_MYSQL)
 def test_expressions_mean_the_same_to_mysql(said: str) -> None:
-    assert mysql.translated(said, "postgres", {"a": "a", "name": "name"}, ["name"]) == INTO_MYSQL[said]
+    assert mysql_sql.translated(said, "postgres", {"a": "a", "name": "name"}, ["name"]) == INTO_MYSQL[said]
 
 
 def test_bytes_that_a_catalogue_does_not_show_are_no_default(mariadb: MariaDb) -> None:
@@ -137,3 +142,20 @@ def test_bytes_that_a_catalogue_does_not_show_are_no_default(mariadb: MariaDb) -
     mariadb.execute("INSERT INTO t (id) VALUES (1)", database=there)
     assert mariadb.execute("SELECT a, b FROM t", database=there) == [(None, b"\0A")]
     assert [f.column for f in report if "does not show its bytes" in f.message or "default" in f.message] == [None]
+
+
+def test_a_user_without_rights_to_a_schema_can_still_browse(postgres: Postgres) -> None:
+    database = postgres.new_database()
+    postgres.execute(
+        "CREATE SCHEMA closed",
+        "CREATE TABLE closed.t (id int GENERATED ALWAYS AS IDENTITY (INCREMENT BY 2) PRIMARY KEY)",
+        "DROP ROLE IF EXISTS looker",
+        "CREATE ROLE looker LOGIN PASSWORD 'looks'",
+        database=database,
+    )
+    flat = {"host": postgres.host, "port": postgres.port, "username": "looker", "password": "looks"}
+    connection = Connection.model_validate({"name": "here", "type": "postgresql", **flat})
+    with closing(open_source(SourceRequest(connection, database))) as source:
+        [table] = source.tables([])
+        assert [remark.column for remark in table.remarks] == ["id", "id"]
+        assert source.besides() == []

@@ -54,10 +54,9 @@ UNION ALL
 SELECT a.attrelid::int8, a.attname::text, NULL,
        ', column ' || a.attname || ': its numbers go by ' || s.seqincrement || ' there; here they go by 1.'
 FROM pg_attribute a
-JOIN pg_class c ON c.oid = a.attrelid
-JOIN pg_namespace n ON n.oid = c.relnamespace
-JOIN pg_sequence s
-  ON s.seqrelid = pg_get_serial_sequence(format('%%I.%%I', n.nspname, c.relname), a.attname)::regclass
+JOIN pg_depend d ON d.refclassid = 'pg_class'::regclass AND d.refobjid = a.attrelid AND d.refobjsubid = a.attnum
+  AND d.classid = 'pg_class'::regclass AND d.deptype IN ('a', 'i')
+JOIN pg_sequence s ON s.seqrelid = d.objid
 WHERE a.attrelid = ANY(%(oids)s::oid[]) AND a.attnum > 0 AND NOT a.attisdropped AND s.seqincrement <> 1
 UNION ALL
 SELECT a.attrelid::int8, a.attname::text, NULL,
