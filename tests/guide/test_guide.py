@@ -126,10 +126,10 @@ def test_streams_to_postgresql_with_all_tables(walk: Walk) -> None:
 
 def test_other_commands(walk: Walk) -> None:
     """Whatever else the guide shows is answered with success."""
-    config = next(iter(walk.configs))
-    streams = [answer.body["id"] for answer in walk.done if _started(answer)]
+    stream = next(answer.body["id"] for answer in walk.done if _started(answer))
+    config = walk.operate("stats", stream).body["configID"]
     for command in walk.others():
-        answer = walk.run(command, {"CONFIG_ID": walk.configs[config], "STREAM_ID": streams[0]})
+        answer = walk.run(command, {"CONFIG_ID": config, "STREAM_ID": stream})
         assert 200 <= answer.status < 300, answer
 
 
