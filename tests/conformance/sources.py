@@ -133,7 +133,7 @@ class Dialect:
 
 MARIADB = Dialect(
     connection="mariadb",
-    snapshots=False,
+    snapshots=True,
     database="{name}",
     schema=None,
     make="CREATE DATABASE {name} CHARACTER SET utf8mb4",

@@ -181,10 +181,10 @@ def test_a_snapshot_is_of_one_moment(source_place: SourcePlace) -> None:
     source = source_place.open()
     if not source_place.snapshots:
         with pytest.raises(Refused):
-            source.hold(Consistency.SNAPSHOT)
+            source.hold(Consistency.SNAPSHOT, [], 2)
         return
-    source.hold(Consistency.SNAPSHOT)
     table = table_of(source, "t")
+    source.hold(Consistency.SNAPSHOT, [table], 2)
     first, *rest = source.chunks(table, ChunkSize(10, 1 << 40))
     rows = read_chunk(source, table, first)
     source_place.insert("t", rows_of(5, first=100))
@@ -197,8 +197,9 @@ def test_a_snapshot_is_of_one_moment(source_place: SourcePlace) -> None:
 def test_what_is_held_by_itself_is_never_refused(source_place: SourcePlace, wish: Consistency | None) -> None:
     source_place.create("t", COLUMNS, ["id"], rows_of(3))
     source = source_place.open()
-    source.hold(wish)
-    assert len(read_all(source, table_of(source, "t"))) == 3
+    table = table_of(source, "t")
+    source.hold(wish, [table], 2)
+    assert len(read_all(source, table)) == 3
     assert source.consistency().endswith(".")
 
 

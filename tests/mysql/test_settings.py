@@ -12,7 +12,7 @@ import pytest
 
 from rowferry.connectors.base import ChunkSize, SourceRequest
 from rowferry.connectors.mysql import read
-from rowferry.connectors.mysql.connect import Variant, shielded
+from rowferry.connectors.mysql.reading import ReadSession
 from rowferry.connectors.mysql.source import MySqlSource
 from rowferry.model.chunks import Chunk
 from rowferry.model.tables import Filter, FilterOperator, Selection, Table
@@ -40,7 +40,7 @@ def test_values_do_not_depend_on_the_sql_mode(strange: Place) -> None:
     cases = ((FilterOperator.EQ, "x\\", 1), (FilterOperator.ENDS_WITH, "\\", 1), (FilterOperator.EQ, '"', 3))
     for operator, value, number in cases:
         table = strange.table("t", selection=Selection(filters=(Filter("s", operator, value),)))
-        assert [found["id"].to_pylist() for found in strange.each(table)] == [[number]] * 3
+        assert [found["id"].to_pylist() for found in strange.each(table)] == [[number]] * 2
 
 
 def test_the_servers_time_limit_does_not_end_a_read(strange: Place) -> None:
@@ -49,37 +49,29 @@ def test_the_servers_time_limit_does_not_end_a_read(strange: Place) -> None:
     assert strange.read(table).num_rows == 25
 
 
-@pytest.mark.parametrize(
-    ("version", "wanted"),
-    [
-        ("8.0.36", "SELECT /*+ SET_VAR(sql_mode='') SET_VAR(max_execution_time=0) */ 1"),
-        ("5.7.44", None),
-        ("10.6.1-MariaDB", "SET STATEMENT sql_mode='', max_statement_time=0, net_write_timeout=86400 FOR SELECT 1"),
-    ],
-)
-def test_how_a_statement_is_shielded(version: str, wanted: str | None) -> None:
-    assert shielded(Variant.of(version), "SELECT 1") == wanted
-
-
 def _driver(place: Place, table: Table, chunk: Chunk) -> str:
-    return read._prepared(place.source._access, table, chunk)[1].name
+    session = ReadSession(place.source._access)
+    with contextlib.closing(session):
+        reading = read.Reading(table, chunk, "token").prepared(session)
+        return "quick" if read._is_bounded(session, reading) else "waiting"
 
 
 def test_which_driver_reads(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    place.run("CREATE TABLE t (id INT PRIMARY KEY, v TEXT)", "INSERT INTO t SELECT seq, 'x' FROM seq_1_to_100")
-    table = place.table("t")
+    place.run("CREATE TABLE t (id INT PRIMARY KEY, v TEXT, w LONGTEXT)")
+    place.run("INSERT INTO t SELECT seq, 'x', 'y' FROM seq_1_to_100")
+    narrow = place.table("t", selection=Selection(columns=("id", "v")))
+    table = by_each_driver(narrow)[0]
     whole = Chunk(table.name, 0)
-    assert [_driver(place, one, whole) for one in by_each_driver(table)] == ["bounded", "streamed", "wide"]
-    assert _driver(place, place.table("q", query="SELECT id FROM t"), whole) == "streamed"
-    assert _driver(place, place.table("q", query="SELECT id, v FROM t"), whole) == "wide"
-    assert _driver(place, replace(table, selection=Selection(limit=1)), whole) == "streamed"
+    assert [_driver(place, one, whole) for one in by_each_driver(table)] == ["quick", "waiting"]
+    assert _driver(place, place.table("q", query="SELECT id FROM t"), whole) == "waiting"
+    assert _driver(place, replace(table, selection=Selection(limit=1)), whole) == "waiting"
+    assert _driver(place, replace(table, estimated_rows=100), whole) == "waiting"
+    assert _driver(place, by_each_driver(place.table("t"))[0], whole) == "waiting"
     monkeypatch.setattr(read, "MOST", ChunkSize(50, 1 << 30))
-    assert _driver(place, table, whole) == "streamed"
-    assert _driver(place, table, Chunk(table.name, 1, low=(60,))) == "bounded"
-    assert _driver(place, table, Chunk(table.name, 0, high=(60,))) == "bounded"
+    assert _driver(place, table, whole) == "waiting"
+    assert _driver(place, table, Chunk(table.name, 1, low=(60,))) == "quick"
+    assert _driver(place, table, Chunk(table.name, 0, high=(60,))) == "quick"
     assert place.read(table).num_rows == 100
-    place.run("DELETE FROM t", "INSERT INTO t SELECT seq, REPEAT('x', 60000) FROM seq_1_to_50")
-    assert _driver(place, replace(table, key=()), whole) == "wide"
 
 
 def test_browsing_and_planning_load_no_driver_of_rows() -> None:

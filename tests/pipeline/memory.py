@@ -125,7 +125,7 @@ class MemorySource:
         """Nothing else."""
         return []
 
-    def hold(self, wish: Consistency | None) -> None:
+    def hold(self, wish: Consistency | None, tables: Sequence[Table], readers: int) -> None:
         if wish is not Consistency.CHUNK:
             self._held = dict(self._held)
 

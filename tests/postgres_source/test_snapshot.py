@@ -38,7 +38,7 @@ def values(source: PostgresSource, table: Table, chunks: list[Chunk]) -> list[tu
 
 def test_a_snapshot_serves_every_chunk(place: Place, filled: Table) -> None:
     source = place.source()
-    source.hold(None)
+    source.hold(None, [filled], 2)
     first, *rest = source.chunks(filled, SMALL)
     assert rest
     early = values(source, filled, [first])
@@ -49,7 +49,7 @@ def test_a_snapshot_serves_every_chunk(place: Place, filled: Table) -> None:
 
 def test_chunks_of_their_own_moments(place: Place, filled: Table) -> None:
     source = place.source()
-    source.hold(Consistency.CHUNK)
+    source.hold(Consistency.CHUNK, [filled], 2)
     chunks = source.chunks(filled, SMALL)
     place.run("UPDATE t SET v = 'after'", "VACUUM FULL t")
     assert {value for _, value in values(source, filled, chunks)} == {"after"}
@@ -58,7 +58,7 @@ def test_chunks_of_their_own_moments(place: Place, filled: Table) -> None:
 
 def test_a_snapshot_that_was_lost_is_told(place: Place, filled: Table) -> None:
     source = place.source()
-    source.hold(Consistency.SNAPSHOT)
+    source.hold(Consistency.SNAPSHOT, [filled], 2)
     chunks = source.chunks(filled, SMALL)
     values(source, filled, chunks[:1])
     place.run(
@@ -84,7 +84,7 @@ def test_a_snapshot_that_was_lost_is_told(place: Place, filled: Table) -> None:
 
 def test_nothing_is_held_once_the_source_is_closed(place: Place, filled: Table) -> None:
     source = place.source()
-    source.hold(None)
+    source.hold(None, [filled], 2)
     values(source, filled, source.chunks(filled, SMALL))
     source.close()
     place.run("SET lock_timeout = '20s'", "ALTER TABLE t ADD COLUMN w int")

@@ -128,10 +128,11 @@ class Source(Protocol):
     def besides(self) -> list[Remark]:
         """What the place holds beside its tables, which nothing moves: views, sequences, routines."""
 
-    def hold(self, wish: Consistency | None) -> None:
+    def hold(self, wish: Consistency | None, tables: Sequence[Table], readers: int) -> None:
         """Let all later reads see the rows of one moment, as far as the source can and is asked to (None: its default).
 
-        Refused when a snapshot is wished for and cannot be had.
+        `tables` are those that will be read, by so many `readers` at the same time; a further one may have to wait
+        until another has ended. Refused when a snapshot is wished for and cannot be had, ReadFailed when just not now.
         """
 
     def consistency(self) -> str:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import Self
 
+from rowferry.config.stream import Consistency
 from rowferry.connectors.base import ChunkSize, Journal, PlannedTable, Source, Target, TargetPlan
 from rowferry.errors import Cancelled, Refused, RowferryError, SourceChanged
 from rowferry.model.digests import Comparison
@@ -87,6 +88,11 @@ class Run:
             fault = RowferryError("Rowferry itself failed: the worker's log has the details.")
             self._result = (StreamState.FAILED, fault)
 
+    @property
+    def _skips_data(self) -> bool:
+        spec = self._job.config.target.spec.db
+        return spec is not None and spec.skip_data
+
     def forget(self) -> None:
         """Remove the stream's journal from the target."""
         target = self._target or open_target(self._job)
@@ -110,6 +116,7 @@ class Run:
         plan = self._planned(target) if journal is None else self._planned_again(target, journal)
         self._expect(plan)
         self._signals.check()
+        self._hold(plan, journal or _NOTHING_DONE)
         self._meter.stage = Stage.CREATE_META
         if journal is None:
             target.prepare(TargetPlan(plan.tables, plan.findings), plan.fingerprints)
@@ -123,7 +130,7 @@ class Run:
 
     def _verify(self, plan: Plan, cut: bool) -> None:
         """Different when the target does not hold what was read."""
-        if cut or (self._job.config.target.spec.db and self._job.config.target.spec.db.skip_data):
+        if cut or self._skips_data:
             self._events.log("warning", "The stream did not move all rows that are meant: it is not verified.")
             return
         self._meter.stage = Stage.VERIFY
@@ -186,17 +193,29 @@ class Run:
                 table=name, estimatedRows=source.estimated_rows, estimatedSizeBytes=source.estimated_bytes,
             )  # fmt: skip
 
+    def _hold(self, plan: Plan, journal: Journal) -> None:
+        """Before anything is written, since a snapshot may be refused."""
+        if self._skips_data:
+            return
+        wish = self._job.config.source.options.consistency
+        for source in self._sources:
+            tables = [table.source for table in plan.tables if plan.source_of(table) is source]
+            source.hold(wish, tables, self._job.workers)
+        if wish is Consistency.SNAPSHOT and journal.committed:
+            text = (
+                "What was copied before this run is of an earlier moment than what this run reads, in a new snapshot."
+            )
+            self._note([Finding(Severity.WARNING, "", text)])
+
     def _copy(self, plan: Plan, target: Target, journal: Journal) -> bool:
         """Copy what is missing; whether the limit of events left rows out."""
         config = self._job.config
-        if config.target.spec.db is not None and config.target.spec.db.skip_data:
+        if self._skips_data:
             return False
         limit = config.limits.number_of_events
         rows = config.source.options.data_bundle_size * 1000
         budget = Budget(limit, sum(entry.rows for entry in journal.committed))
         self._note(_torn(plan, journal))
-        for source in self._sources:
-            source.hold(config.source.options.consistency)
         Copy(
             plan, target, journal,
             size=ChunkSize(min(rows, limit) if limit else rows, CHUNK_BYTES), budget=budget,

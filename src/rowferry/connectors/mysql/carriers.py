@@ -1,8 +1,8 @@
 """How each type is selected so that a driver carries every value exactly, and how Arrow gets it back.
 
-Three drivers read rows: ConnectorX, the fastest, for chunks of bounded size; DuckDB, which waits for a slow
-consumer, for the rest; PyMySQL, which takes single rows and gets every value as text, where rows are very wide.
-What one of them would change or cannot read is cast by the server first.
+Two readers there are: ConnectorX, the quickest, for chunks of bounded size; and `rows`, which waits for a slow
+consumer, keeps its session and gets every value as text. What one of them would change or cannot read is cast by the
+server first.
 """
 
 from __future__ import annotations
@@ -31,11 +31,10 @@ _TIME = r"^(?P<sign>-?)(?P<h>\d+):(?P<m>\d\d):(?P<s>\d\d)(?:\.(?P<f>\d{1,6}))?$"
 
 @dataclass(frozen=True, slots=True)
 class Carrier:
-    """How a type crosses: the expression for each driver, and what becomes of the answer."""
+    """How a type crosses: the expression for each reader, and what becomes of the answer."""
 
     bounded: Expression
-    streamed: Expression
-    wide: Expression
+    waiting: Expression
     decode: Decode
 
 
@@ -150,29 +149,29 @@ def _to_ewkb(array: pa.Array, _: Column) -> pa.Array:
     return pc.if_else(pc.is_valid(array), shapes, pa.scalar(None, pa.binary()))
 
 
-_SAME = Carrier(_plain, _plain, _plain, _cast)
-_TEXT = Carrier(_plain, _plain, _plain, _to_text)
-_MOMENT = Carrier(_plain, _as_char, _as_char, _to_time)
+_SAME = Carrier(_plain, _plain, _cast)
+_TEXT = Carrier(_plain, _plain, _to_text)
+_MOMENT = Carrier(_plain, _as_char, _to_time)
 
 CARRIERS: Mapping[type, Carrier] = {
     t.Integer: _SAME,
     t.Year: _SAME,
-    t.Float: Carrier(_plain, _plain, _as_double, _cast),
-    t.Decimal: Carrier(_decimal, _decimal, _as_char, _to_decimal),
+    t.Float: Carrier(_plain, _as_double, _cast),
+    t.Decimal: Carrier(_decimal, _as_char, _to_decimal),
     t.Text: _TEXT,
     t.Enum: _TEXT,
     t.Set: _TEXT,
     t.Inet: _TEXT,
     t.Foreign: _TEXT,
-    t.Json: Carrier(_json, _json, _json, _to_text),
-    t.Bits: Carrier(_as_bits, _as_bits, _as_bits, _to_text),
+    t.Json: Carrier(_json, _json, _to_text),
+    t.Bits: Carrier(_as_bits, _as_bits, _to_text),
     t.Binary: _SAME,
-    t.Uuid: Carrier(_as_binary, _as_binary, _as_binary, _cast),
+    t.Uuid: Carrier(_as_binary, _as_binary, _cast),
     t.Date: _MOMENT,
     t.DateTime: _MOMENT,
     t.Instant: _MOMENT,
-    t.Duration: Carrier(_duration, _duration, _as_char, _to_duration),
-    t.Geometry: Carrier(_as_binary, _plain, _as_binary, _to_ewkb),
+    t.Duration: Carrier(_duration, _as_char, _to_duration),
+    t.Geometry: Carrier(_as_binary, _as_binary, _to_ewkb),
 }
 """One row per neutral type that these servers hold."""
 

@@ -63,30 +63,22 @@ _EVERYWHERE = {
     "sql_select_limit": "DEFAULT",
     "net_write_timeout": str(STALL),
     "net_read_timeout": "600",
+    "wait_timeout": str(STALL),
 }
 _MYSQL: list[tuple[tuple[int, ...], str, str]] = [
     ((5, 7, 8), "max_execution_time", "0"),
     ((8,), "information_schema_stats_expiry", "0"),
 ]
-_MARIADB: list[tuple[tuple[int, ...], str, str]] = [((10, 1), "max_statement_time", "0")]
+_MARIADB: list[tuple[tuple[int, ...], str, str]] = [
+    ((10, 1), "max_statement_time", "0"),
+    ((10, 3), "idle_transaction_timeout", "0"),
+    ((10, 3), "idle_readonly_transaction_timeout", "0"),
+]
 
 
 def settings_statement(variant: Variant) -> str:
     """The one SET that prepares a session."""
     return "SET " + ", ".join(f"{name}={value}" for name, value in variant.settings.items())
-
-
-def shielded(variant: Variant, select: str) -> str | None:
-    """The SELECT with those settings that change values, for a session we cannot prepare; None where that has no words.
-
-    Not the time zone: MariaDB takes the end of a history table's time in the zone before, and so would find no rows.
-    """
-    if variant.mariadb:
-        settings = f"sql_mode='', max_statement_time=0, net_write_timeout={STALL}"
-        return f"SET STATEMENT {settings} FOR {select}"
-    if variant.version < (8,):
-        return None
-    return select.replace("SELECT ", "SELECT /*+ SET_VAR(sql_mode='') SET_VAR(max_execution_time=0) */ ", 1)
 
 
 class Access:

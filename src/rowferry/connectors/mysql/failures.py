@@ -49,7 +49,9 @@ LOST = frozenset({1053, 1077, 1078, 1079, 1152, 1153, 1158, 1159, 1160, 1161, 13
 GONE = frozenset({1017, 1051, 1054, 1109, 1146, 1412, 1932})
 """A table or column is not there, or no longer what it was."""
 
-_DENIED = frozenset({1044, 1142, 1143, 1227, 1356, 1370})
+DENIED = frozenset({1044, 1045, 1142, 1143, 1227, 1356, 1370})
+"""The user may not do that."""
+
 _CODE = re.compile(r"ERROR (\d{4})")
 _LOST_WORDS = re.compile(
     r"server disconnected|timed out waiting for connection|broken pipe|connection reset|lost connection"
@@ -113,7 +115,7 @@ def failed(error: BaseException, what: str) -> RowferryError:
         return ConnectionLost(f"The connection to the source broke while {what} was read.")
     if code in GONE:
         return SourceChanged(f"{what} is no longer there, or has lost a column: start a new stream, which plans anew.")
-    if code in _DENIED:
+    if code in DENIED:
         return ReadFailed(f"The source's user may not read {what}: grant SELECT on it.")
     if code in (1969, 3024):
         return ReadFailed(f"The source's time limit for a statement ended the read of {what}: raise it for this user.")
@@ -127,7 +129,7 @@ def query_refused(error: pymysql.Error, name: str) -> RowferryError:
         return ConnectionLost(f"The connection to the source broke while the query {name} was checked.")
     if code == 1060:
         return InvalidInput(f"The query {name} has two columns of the same name: give each its own by AS.")
-    if code in _DENIED:
+    if code in DENIED:
         return InvalidInput(f"The source's user may not read what the query {name} reads: grant SELECT on it.")
     hint = {1064: "its SQL is not valid for this server", 1054: "it names a column that is not there"}
     reason = hint.get(code, "it names a table that is not there" if code in GONE else f"the server says error {code}")

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Mapping, Sequence
-from contextlib import AbstractContextManager, suppress
-from dataclasses import dataclass
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, field, replace
 from operator import attrgetter
 from uuid import uuid4
 
@@ -15,11 +15,12 @@ from pymysql.connections import Connection as Session
 from rowferry.connectors.base import ChunkSize
 from rowferry.connectors.mysql.carriers import Carrier, Expression, ZeroDate, carrier
 from rowferry.connectors.mysql.catalog import bare_query, is_versioned, live_columns
-from rowferry.connectors.mysql.chunks import may_be_long, row_width, rows_per_chunk
-from rowferry.connectors.mysql.connect import Access, Variant, settings_statement, shielded, variant_of
+from rowferry.connectors.mysql.chunks import may_be_long, rows_per_chunk
+from rowferry.connectors.mysql.connect import Access, Variant, settings_statement
 from rowferry.connectors.mysql.failures import error_code, failed, lost
+from rowferry.connectors.mysql.greedy import Batches, DriverFailed, read_bounded
 from rowferry.connectors.mysql.keys import KeyColumn, bounds, splits
-from rowferry.connectors.mysql.readers import Batches, DriverFailed, read_bounded, read_streamed, read_wide
+from rowferry.connectors.mysql.reading import Lender, ReadSession
 from rowferry.connectors.mysql.running import Running
 from rowferry.connectors.mysql.sql import ROWS, condition, limit, odd_date, order_by, quoted, where
 from rowferry.connectors.mysql.treat import reference
@@ -44,22 +45,40 @@ MOST = ChunkSize(rows=1_000_000, size=512 << 20)
 
 _BATCH_ROWS = 32768
 _BATCH_BYTES = 16 << 20
-_WIDE_BYTES = 32 << 10
+_FEW = 5000
+"""Rows for which a connection of the quick driver's costs more than it brings."""
+
+_ROOM = 1 << 32
+_ROOMS = {"text": 1 << 16, "blob": 1 << 16, "varchar": 1 << 16, "varbinary": 1 << 16}
+_ROOMS |= {"mediumtext": 1 << 24, "mediumblob": 1 << 24}
+"""How many bytes a value of these types may have, all others as many as `_ROOM`."""
+
 _BOUNDED = attrgetter("bounded")
-_STREAMED = attrgetter("streamed")
-_WIDE = attrgetter("wide")
+_WAITING = attrgetter("waiting")
 _DATES = (t.Date, t.DateTime, t.Instant)
 
 
 @dataclass(frozen=True)
 class Reading:
-    """One read of one chunk. `live`: the columns the table has now, none for a query. `token` marks its statement."""
+    """One read of one chunk. `token` marks its statement. `live`: the columns the table has now, none for a query."""
 
-    access: Access
     table: Table
     chunk: Chunk
-    live: Mapping[str, KeyColumn]
     token: str
+    live: Mapping[str, KeyColumn] = field(default_factory=dict)
+
+    @property
+    def database(self) -> str:
+        """Where the unqualified names of a query are looked up."""
+        return self.table.name.schema if self.table.query is not None else ""
+
+    def prepared(self, session: ReadSession) -> Reading:
+        """The same, with the table's live columns; SourceChanged when they are no longer what the plan saw."""
+        if self.table.query is not None:
+            return self
+        found = replace(self, live=live_columns(session.wire, self.table.name))
+        _refuse_changed(found)
+        return found
 
     @property
     def key(self) -> list[KeyColumn]:
@@ -105,32 +124,55 @@ class Reading:
         return self.table.column(name)
 
 
-def read_chunk(access: Access, running: Running, table: Table, chunk: Chunk) -> Generator[pa.RecordBatch, None, None]:
+def read_chunk(
+    access: Access, sessions: Lender, running: Running, table: Table, chunk: Chunk
+) -> Generator[pa.RecordBatch, None, None]:
     """The chunk's rows in the neutral form."""
     running.check()
     _refuse_unknown(table)
-    reading, driver = _prepared(access, table, chunk)
     schema = arrow_schema(table.columns)
+    reading = Reading(table, chunk, uuid4().hex)
     try:
-        batches = _opened(reading, running, driver)
-    except RowferryError:
-        running.over(reading.token)
-        raise
-    finished = False
-    try:
-        for batch in batches:
+        with _opened(access, sessions, running, reading) as batches:
+            for batch in batches:
+                running.check()
+                if batch.num_rows:
+                    yield _neutral(batch, table, chunk, schema)
             running.check()
-            if batch.num_rows:
-                yield _neutral(batch, table, chunk, schema)
-        running.check()
+    except (DriverFailed, pymysql.Error, OSError) as error:
+        raise _explained(access, reading, running, error) from None
+
+
+@contextmanager
+def _opened(access: Access, sessions: Lender, running: Running, reading: Reading) -> Iterator[Batches]:
+    """The rows as the driver that fits gives them; a read that is left early is ended."""
+    with ExitStack() as stack:
+        session = stack.enter_context(sessions.lease())
+        session.use(reading.database)
+        prepared = reading.prepared(session)
+        url = None if sessions.held else access.url()
+        if url is None or not _is_bounded(session, prepared):
+            yield session.read(prepared.statement(_WAITING))
+            return
+        stack.close()
+        yield stack.enter_context(_greedy(access, running, prepared, url, session.variant))
+
+
+@contextmanager
+def _greedy(access: Access, running: Running, reading: Reading, url: str, variant: Variant) -> Iterator[Batches]:
+    """The rows by the driver that does not wait; its query is ended when nobody takes the rest."""
+    token, finished = reading.token, False
+    running.begin(token, lambda: end_query(access, token))
+    rows = _batch_rows(reading.table)
+    batches = read_bounded(url, settings_statement(variant), reading.statement(_BOUNDED), rows)
+    try:
+        yield batches
         finished = True
-    except DriverFailed as error:
-        raise _explained(reading, running, error) from None
     finally:
-        running.over(reading.token)
+        running.over(token)
         batches.close()
-        if driver.greedy and not finished:
-            end_query(access, reading.token)
+        if not finished:
+            end_query(access, token)
 
 
 def _refuse_unknown(table: Table) -> None:
@@ -138,57 +180,6 @@ def _refuse_unknown(table: Table) -> None:
     if unknown:
         place, declared = f"{table.name}.{unknown[0].name}", unknown[0].native.declared
         raise UnsupportedType(f"{place} has the type {declared}, which cannot be carried exactly.")
-
-
-@dataclass(frozen=True, slots=True)
-class Driver:
-    """Which driver reads, and what it needs: an address (ConnectorX), or the name of none of them (PyMySQL)."""
-
-    name: str
-    variant: Variant
-    url: str = ""
-
-    @property
-    def greedy(self) -> bool:
-        """Whether its query goes on when nobody takes the rows."""
-        return self.name == "bounded"
-
-
-def _prepared(access: Access, table: Table, chunk: Chunk) -> tuple[Reading, Driver]:
-    with _asking(access, table) as session:
-        try:
-            live = {} if table.query is not None else live_columns(session, table.name)
-            reading = Reading(access, table, chunk, live, uuid4().hex)
-            _refuse_changed(reading)
-            return reading, _driver(session, reading)
-        except pymysql.Error as error:
-            raise failed(error, str(table.name)) from error
-
-
-def _driver(session: Session, reading: Reading) -> Driver:
-    variant = variant_of(session)
-    url = reading.access.url()
-    if url is not None and _is_bounded(session, reading):
-        return Driver("bounded", variant, url)
-    if shielded(variant, "") is None or _is_wide(session, reading.table):
-        return Driver("wide", variant)
-    return Driver("streamed", variant)
-
-
-def _is_wide(session: Session, table: Table) -> bool:
-    """Whether DuckDB, which always takes 2048 rows together, would hold too much at once."""
-    if table.query is not None:
-        return any(may_be_long(column) for column in table.columns)
-    return row_width(session, table, []) > _WIDE_BYTES
-
-
-def _asking(access: Access, table: Table) -> AbstractContextManager[Session]:
-    return access.session(_default_database(table))
-
-
-def _default_database(table: Table) -> str | None:
-    """Where the unqualified names of a query are looked up."""
-    return table.name.schema or None if table.query is not None else None
 
 
 def _refuse_changed(reading: Reading) -> None:
@@ -208,36 +199,33 @@ def _refuse_changed(reading: Reading) -> None:
             )
 
 
-def _is_bounded(session: Session, reading: Reading) -> bool:
-    """Whether the chunk holds few enough rows for the driver that reads them all, whoever takes them.
+def _is_bounded(session: ReadSession, reading: Reading) -> bool:
+    """Whether the chunk is one for the driver that reads all of it, whoever takes it, and is worth its connection.
 
     A table with history is not for it: MariaDB fixes the end of time, in the zone of the session, when a statement
-    is prepared, and this driver sets the zone after that; such a read would silently find no rows.
+    is prepared, and this driver sets the zone after that; such a read would silently find no rows. It also takes no
+    row that is longer than the server's max_allowed_packet, though the server would send it.
     """
     table, chunk, key = reading.table, reading.chunk, reading.key
-    if table.query is not None or table.selection.ordered or not splits(key) or is_versioned(session, table.name):
+    whole = chunk.low is None and chunk.high is None
+    if table.query is not None or table.selection.ordered or not splits(key) or _room(table) > session.packet:
+        return False
+    if (whole and table.estimated_rows < _FEW) or is_versioned(session.wire, table.name):
         return False
     if chunk.high is not None:
         return True
-    most = rows_per_chunk(session, table, key, MOST)
+    most = rows_per_chunk(session.wire, table, key, MOST)
     beyond = where(bounds(key, chunk))
     place = f"{quoted(table.name.schema)}.{quoted(table.name.name)}"
     order = ", ".join(quoted(column.name) for column in key)
-    with session.cursor() as cursor:
+    with session.wire.cursor() as cursor:
         cursor.execute(f"SELECT 1 FROM {place}{beyond} ORDER BY {order} LIMIT 1 OFFSET {most}")
         return not cursor.fetchall()
 
 
-def _opened(reading: Reading, running: Running, driver: Driver) -> Batches:
-    access, table, token = reading.access, reading.table, reading.token
-    rows = _batch_rows(table)
-    if driver.name == "streamed":
-        sql = shielded(driver.variant, reading.statement(_STREAMED)) or ""
-        return read_streamed(access, table.name.schema, sql, rows, lambda end: running.begin(token, end))
-    running.begin(token, lambda: end_query(access, token))
-    if driver.name == "wide":
-        return read_wide(access.connect(_default_database(table)), reading.statement(_WIDE), _BATCH_BYTES)
-    return read_bounded(driver.url, settings_statement(driver.variant), reading.statement(_BOUNDED), rows)
+def _room(table: Table) -> int:
+    """How many bytes a row might have."""
+    return sum(_ROOMS.get(column.native.name, _ROOM) for column in table.columns if may_be_long(column))
 
 
 def _batch_rows(table: Table) -> int:
@@ -263,15 +251,15 @@ def _odd_date(column: Column, chunk: Chunk) -> ReadFailed:
     return ReadFailed(refused(f"{chunk.table}.{column.name} ({column.native.declared})", chunk, OddValue.ZERO_DATE))
 
 
-def _explained(reading: Reading, running: Running, error: DriverFailed) -> RowferryError:
+def _explained(access: Access, reading: Reading, running: Running, error: Exception) -> RowferryError:
     """What a person should hear, found out by asking the server again; the driver's own words may hold values."""
     what = str(reading.table.name)
     if running.closed:
         return Cancelled("The source was closed.")
-    if lost(error) or error_code(error):
+    if lost(error) or error_code(error) or isinstance(error, OSError):
         return failed(error, what)
     try:
-        with _asking(reading.access, reading.table) as session:
+        with access.session(reading.database) as session:
             return _found_out(session, reading)
     except pymysql.Error as cause:
         return failed(cause, what)

@@ -1,4 +1,4 @@
-"""Sessions that write, and the pool that keeps them.
+"""Sessions that write.
 
 A session takes the rows of a LOAD DATA LOCAL from memory, one piece at a time and only as fast as the server reads:
 no file is ever opened, whatever a server may ask for.
@@ -7,9 +7,8 @@ no file is ever opened, whatever a server may ask for.
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
-from threading import Lock
+from collections.abc import Iterable
+from contextlib import suppress
 from typing import Any
 
 import pymysql
@@ -17,7 +16,6 @@ from pymysql.connections import Connection, MySQLResult
 from pymysql.constants import CR
 
 from rowferry.connectors.mysql.connect import STALL, Access, variant_of
-from rowferry.errors import Cancelled
 
 PATIENCE = 60
 """Seconds that a statement waits for the locks of others, such as those of a writer that has lost its way."""
@@ -164,57 +162,3 @@ def rows(session: Connection[Any], query: str) -> list[Row]:
     with session.cursor() as cursor:
         cursor.execute(query)
         return list(cursor.fetchall())
-
-
-class Pool:
-    """Sessions kept between uses; as many as there are threads at the same time."""
-
-    def __init__(self, opener: Callable[[], Session]) -> None:
-        self._open = opener
-        self._lock = Lock()
-        self._idle: list[Session] = []
-        self._busy: set[Session] = set()
-        self._closed = False
-
-    @property
-    def closed(self) -> bool:
-        """Whether the target was told to end."""
-        return self._closed
-
-    @contextmanager
-    def lease(self) -> Iterator[Session]:
-        """A session of one's own. It must be given back outside of a transaction, or broken."""
-        session = self._take()
-        try:
-            yield session
-        finally:
-            self._give(session)
-
-    def close(self) -> None:
-        """Leave with the idle sessions; break off the busy ones, whose threads then leave with them."""
-        with self._lock:
-            self._closed = True
-            idle, busy, self._idle = self._idle, list(self._busy), []
-        for session in idle:
-            session.close()
-        for session in busy:
-            session.cancel()
-
-    def _take(self) -> Session:
-        with self._lock:
-            if self._closed:
-                raise Cancelled("The target is closed.")
-            session = self._idle.pop() if self._idle else None
-        session = session or self._open()
-        with self._lock:
-            self._busy.add(session)
-        return session
-
-    def _give(self, session: Session) -> None:
-        with self._lock:
-            self._busy.discard(session)
-            keep = not (self._closed or session.broken)
-            if keep:
-                self._idle.append(session)
-        if not keep:
-            session.close()

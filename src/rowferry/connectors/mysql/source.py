@@ -15,10 +15,12 @@ from rowferry.connectors.mysql import catalog
 from rowferry.connectors.mysql.chunks import split
 from rowferry.connectors.mysql.connect import Access
 from rowferry.connectors.mysql.failures import failed
+from rowferry.connectors.mysql.reading import Lender, Sessions
 from rowferry.connectors.mysql.remarks import besides, remarked
 from rowferry.connectors.mysql.running import Running
+from rowferry.connectors.mysql.snapshot import Snapshot, take
 from rowferry.connectors.mysql.treat import treat
-from rowferry.errors import InvalidInput, MissingTable, Refused, SourceChanged
+from rowferry.errors import Cancelled, InvalidInput, MissingTable, RowferryError, SourceChanged
 from rowferry.model.chunks import Chunk
 from rowferry.model.findings import Remark
 from rowferry.model.tables import Selection, Table, TableName
@@ -35,6 +37,7 @@ class MySqlSource:
         self._access = Access(request.connection)
         self._database = request.database or self._access.database
         self._running = Running()
+        self._sessions: Lender = Sessions(self._access)
         if request.schema and request.schema != self._database:
             raise InvalidInput("A MySQL database has no schemas: leave source.connections.schema out.")
 
@@ -68,13 +71,22 @@ class MySqlSource:
         with self._access.session(self._database) as session:
             return besides(session, self._needed_database())
 
-    def hold(self, wish: Consistency | None) -> None:
-        """Nothing can be held yet; Refused when it has to be."""
-        if wish is Consistency.SNAPSHOT:
-            raise Refused("A MySQL or MariaDB source cannot be read in one snapshot yet: leave consistency out.")
+    def hold(self, wish: Consistency | None, tables: Sequence[Table], readers: int) -> None:
+        """A snapshot only where it is wished for: it needs a lock, if a short one, and a slower driver."""
+        self._running.check()
+        if wish is not Consistency.SNAPSHOT:
+            return
+        snapshot = take(self._access, tables, readers)
+        with self._running.lock:
+            closed, before, self._sessions = self._running.closed, self._sessions, snapshot
+        before.close()
+        if closed:
+            snapshot.close()
 
     def consistency(self) -> str:
         """See `Source.consistency`."""
+        if isinstance(self._sessions, Snapshot):
+            return f"All rows that this run read are of one moment: {self._sessions.told()}."
         return "Each chunk holds the rows of the moment in which it was read."
 
     def chunks(self, table: Table, size: ChunkSize) -> list[Chunk]:
@@ -82,25 +94,30 @@ class MySqlSource:
         self._running.check()
         if not table.key or table.query is not None or table.selection.ordered:
             return [Chunk(table.name, 0)]
-        with self._access.session() as session:
+        with self._sessions.lease() as leased:
+            session = leased.wire
             try:
                 live = catalog.live_columns(session, table.name)
                 if not live.keys() >= set(table.key):
                     raise SourceChanged(f"{table.name} has lost its key: start a new stream, which plans anew.")
                 return split(session, table, [live[name] for name in table.key], size)
             except pymysql.Error as error:
-                raise failed(error, str(table.name)) from error
+                raise self._failed(error, table) from error
 
     def read(self, table: Table, chunk: Chunk) -> Generator[pa.RecordBatch, None, None]:
         """The chunk's rows as they are committed at the moment its statement begins."""
         from rowferry.connectors.mysql.read import read_chunk  # noqa: PLC0415 - planning needs no Arrow and no driver
 
-        return read_chunk(self._access, self._running, table, chunk)
+        return read_chunk(self._access, self._sessions, self._running, table, chunk)
 
     def close(self) -> None:
         """End the reads that are under way."""
         self._running.close()
+        self._sessions.close()
         self._access.close()
+
+    def _failed(self, error: pymysql.Error, table: Table) -> RowferryError:
+        return Cancelled("The source was closed.") if self._running.closed else failed(error, str(table.name))
 
     def _needed_database(self) -> str:
         if not self._database:

@@ -18,8 +18,9 @@ from rowferry.connectors.mysql.connect import Access
 from rowferry.connectors.mysql.facts import has_database, read_facts, server_facts, with_references
 from rowferry.connectors.mysql.limits import declared_column, holds
 from rowferry.connectors.mysql.plan import Question, make_plan, target_names
+from rowferry.connectors.mysql.pool import Pool
 from rowferry.connectors.mysql.refusals import DriverErrors, translated
-from rowferry.connectors.mysql.sessions import Pool, Session
+from rowferry.connectors.mysql.sessions import Session
 from rowferry.connectors.mysql.sql import SYSTEM_DATABASES
 from rowferry.connectors.mysql.types_write import DIALECT
 from rowferry.errors import InvalidInput
@@ -50,7 +51,7 @@ class MySqlTarget:
         if self._database.lower() in SYSTEM_DATABASES | {journal.DATABASE}:
             raise InvalidInput(f"{self._database} is not a database for tables of one's own: choose another.")
         self._access = Access(request.connection)
-        self._pool = Pool(lambda: Session(self._access))
+        self._pool = Pool(lambda: Session(self._access), "target")
 
     def journal(self) -> base.Journal | None:
         """What was done for this stream before; nothing where there is no journal yet."""

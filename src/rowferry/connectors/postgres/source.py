@@ -70,7 +70,7 @@ class PostgresSource:
         schema = self._request.schema
         return self._ask(lambda session: besides(session, [schema] if schema else []))
 
-    def hold(self, wish: Consistency | None) -> None:
+    def hold(self, wish: Consistency | None, tables: Sequence[Table], readers: int) -> None:
         """One snapshot for all reads, unless chunks of their own moments are wished for."""
         if wish is not Consistency.CHUNK:
             self._snapshot = Snapshot(lambda: _open(self._request))
