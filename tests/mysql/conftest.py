@@ -40,6 +40,10 @@ class Place:
     source: MySqlSource
     opened: list[MySqlSource] = field(default_factory=list)
 
+    def source_of(self, **changes: Any) -> MySqlSource:
+        """One more source of the database, for another user for example."""
+        return MySqlSource(SourceRequest(connection(self.server, **changes), self.database))
+
     def run(self, *statements: str) -> list[tuple[Any, ...]]:
         """Run the statements with the session in UTC and every value allowed; the rows of the last one."""
         return self.server.execute("SET time_zone='+00:00', sql_mode=''", *statements, database=self.database)

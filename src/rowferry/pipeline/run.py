@@ -202,9 +202,7 @@ class Run:
             tables = [table.source for table in plan.tables if plan.source_of(table) is source]
             source.hold(wish, tables, self._job.workers)
         if wish is Consistency.SNAPSHOT and journal.committed:
-            text = (
-                "What was copied before this run is of an earlier moment than what this run reads, in a new snapshot."
-            )
+            text = "What was copied before this run is of an earlier moment than what it reads in its new snapshot."
             self._note([Finding(Severity.WARNING, "", text)])
 
     def _copy(self, plan: Plan, target: Target, journal: Journal) -> bool:

@@ -150,23 +150,6 @@ class Access:
         credentials = f"{user}:{password}" if password else user
         return f"mysql://{credentials}@{host}:{self._port}?{urlencode(self._url_parameters())}"
 
-    def secret(self, database: str) -> dict[str, str]:
-        """The same for DuckDB's secret, by its names, with the database in which queries run ("": none)."""
-        wish = self._wish
-        mode = wish.mode if wish else SslMode.DISABLE
-        parts = {
-            "HOST": self._spec.host,
-            "PORT": str(self._port),
-            "USER": self._spec.username,
-            "PASSWORD": self._password,
-            "DATABASE": database,
-            "SSL_MODE": _MODES[mode].lower(),
-            "SSL_CA": self._authority(),
-            "SSL_CERT": self._path(wish.client_cert) if wish else None,
-            "SSL_KEY": self._path(wish.client_key.get_secret_value() if wish and wish.client_key else None),
-        }
-        return {name: value for name, value in parts.items() if value}
-
     def close(self) -> None:
         """Forget the certificates' files."""
         with self._lock:
