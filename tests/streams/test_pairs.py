@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import pyarrow.parquet as pq
 import pytest
 
 from tests.servers import MariaDb, Postgres, wait_until
@@ -66,3 +69,29 @@ def test_postgres_to_mariadb(rowferry: Rowferry, mariadb: MariaDb, postgres: Pos
         "PRIMARY KEY",
     ):
         assert words in made
+
+
+def test_long_rows_go_everywhere(rowferry: Rowferry, mariadb: MariaDb, postgres: Postgres, tmp_path: Path) -> None:
+    """Values of more than 16 MiB, which is what MariaDB takes in one packet unless it is told otherwise."""
+    first, back = postgres.new_database(), postgres.new_database()
+    second, third = mariadb.new_database(), mariadb.new_database()
+    postgres.execute(
+        "CREATE TABLE long (id int PRIMARY KEY, words text, raw bytea)",
+        "INSERT INTO long VALUES (1, repeat(E'é\\t', 3000000), decode(repeat('ff0a', 9000000), 'hex')), (2, '', NULL)",
+        database=first,
+    )
+    ends = rowferry.connect_postgres(postgres), rowferry.connect_mariadb(mariadb), rowferry.connect_folder(tmp_path)
+    ways = [
+        (ends[0], first, ends[1], {"db": {"database": second}}),
+        (ends[1], second, ends[1], {"db": {"database": third}}),
+        (ends[1], third, ends[0], {"db": {"database": back, "schema": "public"}}),
+        (ends[1], third, ends[2], {"files": {"fileFormat": "parquet"}}),
+    ]
+    for source, database, target, spec in ways:
+        stats = rowferry.wait(rowferry.begin(rowferry.configure(source, database, target, spec)))
+        assert stats["status"] == "FINISHED", stats["error"]
+    rows = "SELECT id, md5(words), md5(raw), length(raw) FROM long ORDER BY id"
+    assert postgres.execute(rows, database=back) == postgres.execute(rows, database=first)
+    found = pq.read_table(tmp_path).sort_by("id")
+    assert found["words"].to_pylist() == ["é\t" * 3_000_000, ""]
+    assert found["raw"].to_pylist() == [b"\xff\n" * 9_000_000, None]

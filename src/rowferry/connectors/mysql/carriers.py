@@ -163,7 +163,7 @@ CARRIERS: Mapping[type, Carrier] = {
     t.Set: _TEXT,
     t.Inet: _TEXT,
     t.Foreign: _TEXT,
-    t.Json: Carrier(_json, _json, _to_text),
+    t.Json: Carrier(_json, _plain, _to_text),
     t.Bits: Carrier(_as_bits, _as_bits, _to_text),
     t.Binary: _SAME,
     t.Uuid: Carrier(_as_binary, _as_binary, _cast),
@@ -171,7 +171,7 @@ CARRIERS: Mapping[type, Carrier] = {
     t.DateTime: _MOMENT,
     t.Instant: _MOMENT,
     t.Duration: Carrier(_duration, _as_char, _to_duration),
-    t.Geometry: Carrier(_as_binary, _as_binary, _to_ewkb),
+    t.Geometry: Carrier(_as_binary, _plain, _to_ewkb),
 }
 """One row per neutral type that these servers hold."""
 

@@ -108,7 +108,7 @@ class MySqlTarget:
         upsert = self._request.write_mode is WriteMode.UPSERT
         order = Order(self._request.stream_id, table, table.target.key if upsert else ())
         with self._pool.lease() as session:
-            return write_chunk(session, order, chunk, Feed(batches, order.fields, lambda: self._pool.closed))
+            return write_chunk(session, order, chunk, Feed(batches, order, lambda: self._pool.closed))
 
     def finish_table(self, table: PlannedTable) -> list[Finding]:
         """Everything of a table but its foreign keys."""

@@ -15,7 +15,6 @@ from functools import cached_property
 from typing import Any
 
 import pyarrow as pa
-import pymysql
 
 from rowferry.connectors.base import PlannedTable
 from rowferry.connectors.mysql import journal
@@ -32,8 +31,6 @@ STAGE = "rowferry_stage"
 _PIECE = 256 * 1024
 _STATEMENT = 1024 * 1024
 _ROOM = 1024
-_TOO_LONG = 1153
-"""The server's number for a packet that is longer than it takes."""
 
 
 @dataclass(frozen=True)
@@ -68,12 +65,12 @@ class Order:
 class Feed:
     """The batches on their way to the server, counted; `failed` keeps what they raised."""
 
-    def __init__(self, batches: Iterator[pa.RecordBatch], fields: Sequence[Field], stopped: Callable[[], bool]) -> None:
+    def __init__(self, batches: Iterator[pa.RecordBatch], order: Order, stopped: Callable[[], bool]) -> None:
         self.rows = 0
         self.size = 0
         self.failed: BaseException | None = None
         self._batches = batches
-        self._fields = fields
+        self._order = order
         self._stopped = stopped
 
     def pieces(self, largest: int) -> Iterator[bytes]:
@@ -90,10 +87,10 @@ class Feed:
         for batch in self._counted():
             rows: list[bytes] = []
             size = len(begin)
-            for row in self._encoded(inserted_rows, batch):
+            for number, row in enumerate(self._encoded(inserted_rows, batch)):
                 if len(begin) + len(row) >= largest:
                     # The server would hang up while we send, and its reason could be lost on the way.
-                    raise pymysql.OperationalError(_TOO_LONG, "the statement is longer than max_allowed_packet")
+                    raise self._too_long(batch, number)
                 if rows and size + len(row) + 1 > most:
                     yield begin + b",".join(rows), len(rows)
                     rows, size = [], len(begin)
@@ -101,6 +98,16 @@ class Feed:
                 size += len(row) + 1
             if rows:
                 yield begin + b",".join(rows), len(rows)
+
+    def _too_long(self, batch: pa.RecordBatch, row: int) -> WriteFailed:
+        lengths = [len(str(column[row])) for column in batch.columns]
+        longest = self._order.fields[lengths.index(max(lengths))].name
+        name = self._order.table.target.name
+        self.failed = WriteFailed(
+            f"{name} gets a row that is longer than the target server's max_allowed_packet, most of it in the column "
+            f"{longest}: raise that setting, or set local_infile there, which takes rows of any length."
+        )
+        return self.failed
 
     def check(self) -> None:
         """Cancelled once the target is closed."""
@@ -124,7 +131,7 @@ class Feed:
 
     def _encoded(self, encode: Callable[..., Any], batch: pa.RecordBatch) -> Any:
         try:
-            return encode(self._fields, batch)
+            return encode(self._order.fields, batch)
         except WriteFailed as error:
             self.failed = error
             raise
