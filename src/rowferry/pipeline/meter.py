@@ -72,6 +72,11 @@ class Meter:
         with self._lock:
             return sum(count.written for count in self._counts.values())
 
+    @property
+    def tables(self) -> int:
+        """How many tables are counted."""
+        return len(self._counts)
+
     def expect(self, table: str, rows: int, size: int) -> None:
         """Add a table, or what the source estimates of one whose chunks were `resumed` already."""
         with self._lock:

@@ -27,6 +27,9 @@ from rowferry.telemetry.faults import trace
 TICK = 0.25
 """Seconds between two progress reports to whoever watches the run; the log's interval is the user's."""
 
+MANY = 500
+"""Tables whose progress may be told so often; of more, it is told less often."""
+
 LAST_WAIT = 0.4
 """Seconds that a driver is given to notice that its connection was closed under it; then it is left behind."""
 
@@ -261,7 +264,7 @@ class Run:
         """Progress for whoever watches, every tick; for the log as often as the config asks."""
         interval = self._job.config.reporting_interval
         due = time.monotonic() + interval
-        while not self._over.wait(TICK):
+        while not self._over.wait(TICK * (1 + self._meter.tables // MANY)):
             progress = self._meter.snapshot()
             self._events.progress(progress)
             if time.monotonic() < due or self._meter.stage is Stage.VERIFY:

@@ -35,6 +35,17 @@ def split(session: Session, table: Table, columns: Sequence[KeyColumn], size: Ch
     return _between(table.name, list(_walked(session, table.name, columns, rows)))
 
 
+def fits_into_one(session: Session, table: Table, size: ChunkSize) -> bool:
+    """Whether a table that is estimated to be small has so few rows; nothing else need be known of it then."""
+    if table.estimated_rows >= _TRUSTED_ROWS or any(may_be_long(column) for column in table.columns):
+        return False
+    most = min(size.rows, _TRUSTED_ROWS, size.size // row_width(session, table, ()))
+    with session.cursor() as cursor:
+        cursor.execute(f"SELECT COUNT(*) FROM (SELECT 1 FROM {_place(table.name)} LIMIT {most + 1}) AS `s`")
+        (found,) = cursor.fetchone() or (0,)
+    return int(found) <= most
+
+
 def rows_per_chunk(session: Session, table: Table, columns: Sequence[KeyColumn], size: ChunkSize) -> int:
     """How many rows fit into a chunk of that size."""
     return max(1, min(size.rows, size.size // row_width(session, table, columns)))

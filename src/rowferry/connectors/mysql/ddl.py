@@ -54,6 +54,15 @@ def set_defaults(table: TableName, columns: Sequence[Column]) -> str:
     return _alter(table, words)
 
 
+def finish_all(table: Table, indexes: Sequence[Index], following: int) -> str:
+    """All of these, the numbering that goes on with `following` (1: none) and the comment, in one statement."""
+    words = [f"ADD CONSTRAINT {quoted(one.name)} CHECK ({one.expression})" for one in table.checks]
+    words += [f"ADD {_index(index)}" for index in indexes]
+    words += [f"ALTER COLUMN {quoted(c.name)} SET DEFAULT {c.default.value}" for c in table.columns if c.default]
+    words += [f"AUTO_INCREMENT = {following}"] if following > 1 else []
+    return _alter(table.name, [*words, f"COMMENT = {literal(table.comment)}"])
+
+
 def add_foreign_key(table: TableName, key: ForeignKey) -> str:
     """A foreign key with its actions."""
     actions = {"DELETE": key.on_delete, "UPDATE": key.on_update}

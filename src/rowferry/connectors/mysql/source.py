@@ -12,7 +12,7 @@ from pymysql.connections import Connection as Session
 from rowferry.config.stream import Consistency
 from rowferry.connectors.base import ChunkSize, SourceRequest, TableRequest
 from rowferry.connectors.mysql import catalog
-from rowferry.connectors.mysql.chunks import split
+from rowferry.connectors.mysql.chunks import fits_into_one, split
 from rowferry.connectors.mysql.connect import Access
 from rowferry.connectors.mysql.failures import failed
 from rowferry.connectors.mysql.reading import Lender, Sessions
@@ -97,6 +97,8 @@ class MySqlSource:
         with self._sessions.lease() as leased:
             session = leased.wire
             try:
+                if fits_into_one(session, table, size):
+                    return [Chunk(table.name, 0)]
                 live = catalog.live_columns(session, table.name)
                 if not live.keys() >= set(table.key):
                     raise SourceChanged(f"{table.name} has lost its key: start a new stream, which plans anew.")

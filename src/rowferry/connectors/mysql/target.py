@@ -113,7 +113,8 @@ class MySqlTarget:
     def finish_table(self, table: PlannedTable) -> list[Finding]:
         """Everything of a table but its foreign keys."""
         with self._session(f"finishing {table.target.name}") as session:
-            return finish.finish_table(session, table)
+            upsert = self._request.write_mode is WriteMode.UPSERT
+            return finish.finish_table(session, table, structure.early_indexes(table.target, upsert))
 
     def finish(self, tables: Sequence[PlannedTable]) -> list[Finding]:
         """Foreign keys, once the rows of all tables are there."""
