@@ -46,13 +46,14 @@ def execute(
     source: MemorySource,
     target: MemoryTarget,
     signals: Signals | None = None,
+    consistency: str | None = None,
     **limits: float,
 ) -> tuple[Outcome, Silent]:
     document: dict[str, Any] = {
         "name": "test",
         "mode": "convert",
         "limits": limits,
-        "source": {"connections": [{"connectionId": "s"}]},
+        "source": {"connections": [{"connectionId": "s"}], "options": {"consistency": consistency}},
         "target": {"id": "t", "spec": {"db": {"database": "d"}}},
     }
     job = Job(stream_id="stream", config=StreamConfig.model_validate(document), connections={}, workers=3)
@@ -108,6 +109,16 @@ def test_a_failing_writer_ends_the_run_and_a_second_run_completes_it(monkeypatch
     assert_complete(store, sizes)
     assert events.last is not None
     assert events.last.written == 500
+
+
+def test_the_second_run_says_that_its_snapshot_is_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    store, held = Store(), counting({"a": 500})
+    told = "of an earlier moment than what it reads in its new snapshot"
+    _, events = execute(monkeypatch, MemorySource(held), MemoryTarget(store, fail_chunk(5)), consistency="snapshot")
+    assert not any(told in line for line in events.lines)
+    outcome, events = execute(monkeypatch, MemorySource(held), MemoryTarget(store), consistency="snapshot")
+    assert outcome.state is StreamState.FINISHED
+    assert any(told in line for line in events.lines)
 
 
 @pytest.mark.parametrize("keyed", [True, False])

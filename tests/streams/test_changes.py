@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from threading import Event
 from typing import Any
 
 import pytest
@@ -130,3 +133,39 @@ def test_a_table_that_appears(rowferry: Rowferry, postgres: Postgres, source: So
     assert rows(postgres, there) == [(1, "a value"), (2, "a value")]
     logs = rowferry.client.get(f"/streams/{stream}/logs").json()
     assert [entry["level"] for entry in logs if "public.late appeared" in entry["message"]] == ["warn"]
+
+
+def test_a_snapshot_of_tables_that_are_written_to(rowferry: Rowferry, mariadb: MariaDb, postgres: Postgres) -> None:
+    """Somebody moves money between two tables all the while; the target holds as much as there is."""
+    database, there = mariadb.new_database(), postgres.new_database()
+    for name in ("a", "b"):
+        mariadb.execute(
+            f"CREATE TABLE {name} (id INT PRIMARY KEY, v INT NOT NULL)",
+            f"INSERT INTO {name} SELECT seq, 100 FROM seq_1_to_60000",
+            f"ANALYZE TABLE {name}",
+            database=database,
+        )
+    done = Event()
+
+    def write() -> None:
+        with closing(mariadb.connect(database)) as session, session.cursor() as cursor:
+            while not done.is_set():
+                for statement in ("BEGIN", "UPDATE a SET v = v - 1", "UPDATE b SET v = v + 1", "COMMIT"):
+                    cursor.execute(f"{statement} WHERE id > 59000" if "SET" in statement else statement)
+
+    ends = rowferry.connect_mariadb(mariadb), rowferry.connect_postgres(postgres)
+    options = {"consistency": "snapshot", "dataBundleSize": 10}
+    config = rowferry.configure(ends[0], database, ends[1], {"db": {"database": there}}, source={"options": options})
+    with ThreadPoolExecutor(1) as writer:
+        writing = writer.submit(write)
+        try:
+            stats = rowferry.wait(rowferry.begin(config))
+        finally:
+            done.set()
+        writing.result()
+    assert stats["status"] == "FINISHED", stats["error"]
+    for name in ("a", "b"):
+        found = mariadb.execute(f"SELECT COUNT(DISTINCT v) FROM {name} WHERE id > 59000", database=database)
+        assert found == [(1,)]
+    both = "SELECT sum(v) FROM (SELECT * FROM a UNION ALL SELECT * FROM b) s"
+    assert postgres.execute(both, database=there) == [(12_000_000,)]

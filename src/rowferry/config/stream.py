@@ -196,7 +196,9 @@ class SourceOptions(Spec):
 
     `dataBundleSize` is the number of rows (in thousands) that a chunk holds at the most; wide rows make it
     smaller. `consistency` left out means `snapshot` where that costs nothing (PostgreSQL), else `chunk`; the run's
-    report says which it was. The options from `operations` on belong to cdc.
+    report says which it was. For a snapshot, MySQL and MariaDB lock out commits for a moment: the user needs RELOAD,
+    or LOCK TABLES on the database, and every table an engine with transactions. The options from `operations` on
+    belong to cdc.
     """
 
     data_bundle_size: Whole = Field(default=500, ge=10, le=1000)
