@@ -55,10 +55,9 @@ def set_defaults(table: TableName, columns: Sequence[Column]) -> str:
 
 
 def finish_all(table: Table, indexes: Sequence[Index], following: int) -> str:
-    """All of these, the numbering that goes on with `following` (1: none) and the comment, in one statement."""
+    """The checks, these indexes, the next number (1: none) and the comment, in one statement."""
     words = [f"ADD CONSTRAINT {quoted(one.name)} CHECK ({one.expression})" for one in table.checks]
     words += [f"ADD {_index(index)}" for index in indexes]
-    words += [f"ALTER COLUMN {quoted(c.name)} SET DEFAULT {c.default.value}" for c in table.columns if c.default]
     words += [f"AUTO_INCREMENT = {following}"] if following > 1 else []
     return _alter(table.name, [*words, f"COMMENT = {literal(table.comment)}"])
 

@@ -13,7 +13,7 @@ import pymysql
 from rowferry.connectors.base import PlannedTable
 from rowferry.connectors.mysql import ddl
 from rowferry.connectors.mysql.catalog import described
-from rowferry.connectors.mysql.names import folded
+from rowferry.connectors.mysql.names import folded, literal
 from rowferry.connectors.mysql.refusals import DriverErrors, reason, standing, while_writing
 from rowferry.connectors.mysql.sessions import Session
 from rowferry.errors import MissingTable
@@ -97,8 +97,21 @@ def _finished_at_once(session: Session, table: Table, early: Sequence[Index]) ->
     """
     made = {index.name for index in early}
     missing = [index for index in table.indexes if index.name not in made]
+    defaults = {column.name for column in table.columns if column.default and column.default.value.upper() != "NULL"}
+    if defaults and defaults - _filled(session, table.name):
+        return False  # one of them was refused when the table was made: each by itself then
     numbered = any(column.identity for column in table.columns)
-    return _try(session, ddl.finish_all(table, missing, (table.next_identity or 1) if numbered else 1)) is None
+    following = (table.next_identity or 1) if numbered else 1
+    return _try(session, ddl.finish_all(table, missing, following)) is None
+
+
+def _filled(session: Session, name: TableName) -> set[str]:
+    """The columns that have a default, other than NULL, which MariaDB shows as that word."""
+    places = f"TABLE_SCHEMA = {literal(name.schema)} AND TABLE_NAME = {literal(name.name)}"
+    found = session.rows(
+        f"SELECT COLUMN_NAME FROM information_schema.COLUMNS WHERE {places} AND COLUMN_DEFAULT <> 'NULL'"
+    )
+    return {str(column) for (column,) in found}
 
 
 def _finish_new(session: Session, table: PlannedTable) -> list[Finding]:

@@ -114,7 +114,8 @@ class MySqlTarget:
         """Everything of a table but its foreign keys."""
         with self._session(f"finishing {table.target.name}") as session:
             upsert = self._request.write_mode is WriteMode.UPSERT
-            return finish.finish_table(session, table, structure.early_indexes(table.target, upsert))
+            early = () if table.existing else structure.early_indexes(table.target, upsert)
+            return finish.finish_table(session, table, early)
 
     def finish(self, tables: Sequence[PlannedTable]) -> list[Finding]:
         """Foreign keys, once the rows of all tables are there."""
