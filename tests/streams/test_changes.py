@@ -138,7 +138,7 @@ def test_a_table_that_appears(rowferry: Rowferry, postgres: Postgres, source: So
 def test_a_snapshot_of_tables_that_are_written_to(rowferry: Rowferry, mariadb: MariaDb, postgres: Postgres) -> None:
     """Somebody moves money between two tables all the while; the target holds as much as there is."""
     database, there = mariadb.new_database(), postgres.new_database()
-    for name in ("a", "b"):
+    for name in ("debit", "credit"):
         mariadb.execute(
             f"CREATE TABLE {name} (id INT PRIMARY KEY, v INT NOT NULL)",
             f"INSERT INTO {name} SELECT seq, 100 FROM seq_1_to_60000",
@@ -150,7 +150,7 @@ def test_a_snapshot_of_tables_that_are_written_to(rowferry: Rowferry, mariadb: M
     def write() -> None:
         with closing(mariadb.connect(database)) as session, session.cursor() as cursor:
             while not done.is_set():
-                for statement in ("BEGIN", "UPDATE a SET v = v - 1", "UPDATE b SET v = v + 1", "COMMIT"):
+                for statement in ("BEGIN", "UPDATE debit SET v = v - 1", "UPDATE credit SET v = v + 1", "COMMIT"):
                     cursor.execute(f"{statement} WHERE id > 59000" if "SET" in statement else statement)
 
     ends = rowferry.connect_mariadb(mariadb), rowferry.connect_postgres(postgres)
@@ -164,8 +164,8 @@ def test_a_snapshot_of_tables_that_are_written_to(rowferry: Rowferry, mariadb: M
             done.set()
         writing.result()
     assert stats["status"] == "FINISHED", stats["error"]
-    for name in ("a", "b"):
+    for name in ("debit", "credit"):
         found = mariadb.execute(f"SELECT COUNT(DISTINCT v) FROM {name} WHERE id > 59000", database=database)
         assert found == [(1,)]
-    both = "SELECT sum(v) FROM (SELECT * FROM a UNION ALL SELECT * FROM b) s"
+    both = "SELECT sum(v) FROM (SELECT * FROM debit UNION ALL SELECT * FROM credit) s"
     assert postgres.execute(both, database=there) == [(12_000_000,)]
