@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +13,10 @@ import psutil
 
 from bench.servers import SOURCE, Servers
 from demo.server import Server, start_server
+from tests.servers import MariaDb, Postgres
+
+Place = tuple[str, str]
+"""A connection's name, and a database."""
 
 QUIET = 0.03
 """Seconds of processor time within a quarter of a second, below which a server rests."""
@@ -23,22 +27,22 @@ POLL = 0.1
 
 @dataclass
 class Ferry:
-    """A server with its connections. `answers` collects the seconds that each call for stats took."""
+    """A server with its connections by name. `answers` collects the seconds that each call for stats took."""
 
     server: Server
-    source: str
-    target: str
-    files: str
+    connections: Mapping[str, str]
+    folder: Path
     answers: list[float] = field(default_factory=list)
 
-    def to_postgres(self, database: str, source: str = SOURCE) -> str:
-        """A stream config that moves a whole database; its ID."""
-        return self._config(source, {"id": self.target, "spec": {"db": {"database": database}}})
+    def moving(self, source: Place, target: Place) -> str:
+        """A stream config that moves a whole database into another; its ID."""
+        engine, database = target
+        return self._config(source, {"id": self.connections[engine], "spec": {"db": {"database": database}}})
 
     def to_parquet(self) -> str:
-        """A stream config that writes zstd-compressed Parquet; its ID."""
+        """A stream config that writes zstd-compressed Parquet into `folder`; its ID."""
         files = {"fileFormat": "parquet", "format": {"compression": "zstd"}}
-        return self._config(SOURCE, {"id": self.files, "spec": {"files": files}})
+        return self._config(("mariadb", SOURCE), {"id": self.connections["files"], "spec": {"files": files}})
 
     def run(self, config: str) -> float:
         """Run a stream to its end; its seconds, as a client sees them. It starts on a server that has come to rest."""
@@ -94,8 +98,9 @@ class Ferry:
                 used += times.user + times.system
         return used
 
-    def _config(self, database: str, target: dict[str, Any]) -> str:
-        source = {"connections": [{"connectionId": self.source, "database": database}]}
+    def _config(self, place: Place, target: dict[str, Any]) -> str:
+        engine, database = place
+        source = {"connections": [{"connectionId": self.connections[engine], "database": database}]}
         document = {"name": f"bench {database}", "mode": "convert", "source": source, "target": target}
         return self.server.create("stream-configs", document)
 
@@ -104,24 +109,20 @@ class Ferry:
 def ferry(servers: Servers, folder: Path) -> Iterator[Ferry]:
     """A server with its settings as they come, its state and its files in `folder`."""
     server = start_server(folder / "state", folder / "server.log")
+    place = folder / "parquet"
+    documents = {
+        "mariadb": _database("mariadb", servers.mariadb),
+        "postgres": _database("postgresql", servers.postgres),
+        "files": {"name": "files", "type": "files", "spec": {"files": {"basePath": str(place)}}},
+    }
     try:
-        mariadb, postgres = servers.mariadb, servers.postgres
-        yield Ferry(
-            server,
-            server.create(
-                "connections", _database("mariadb", mariadb.host, mariadb.port, mariadb.user, mariadb.password)
-            ),
-            server.create(
-                "connections", _database("postgresql", postgres.host, postgres.port, postgres.user, postgres.password)
-            ),
-            server.create(
-                "connections",
-                {"name": "files", "type": "files", "spec": {"files": {"basePath": str(folder / "parquet")}}},
-            ),
-        )
+        made = {name: server.create("connections", document) for name, document in documents.items()}
+        yield Ferry(server, made, place)
     finally:
         server.close()
 
 
-def _database(kind: str, host: str, port: int, user: str, password: str) -> dict[str, Any]:
-    return {"name": kind, "type": kind, "host": host, "port": port, "username": user, "password": password}
+def _database(kind: str, of: MariaDb | Postgres) -> dict[str, Any]:
+    return {
+        "name": kind, "type": kind, "host": of.host, "port": of.port, "username": of.user, "password": of.password
+    }  # fmt: skip

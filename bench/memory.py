@@ -8,9 +8,9 @@ from types import TracebackType
 
 import psutil
 
-from bench.ferry import Ferry
+from bench.ground import Ground
 from bench.report import Results
-from bench.servers import Servers
+from bench.servers import SOURCE
 from bench.tables import check_products, fill_products
 from bench.timing import Series, Target, Verdict
 
@@ -64,17 +64,18 @@ class Watch:
         self.peak.pss = max(self.peak.pss, pss / MIB)
 
 
-def measure(both: Servers, contestant: Ferry, results: Results, large: bool) -> None:
+def measure(ground: Ground, large: bool) -> None:
     """Peaks while the table products moves, and again with a table `LARGE` times as large."""
+    both, results = ground.servers, ground.results
     sizes = (results.rows, results.rows * LARGE) if large else (results.rows,)
-    config = contestant.to_postgres("by_memory")
+    config = ground.ferry.moving(("mariadb", SOURCE), ("postgres", "by_memory"))
     peaks: list[Peak] = []
     for rows in sizes:
         if rows != results.rows:
             fill_products(both, rows)
         both.fresh_database("by_memory")
-        with Watch(contestant.server.started.process.pid) as watch:
-            contestant.run(config)
+        with Watch(ground.ferry.server.started.process.pid) as watch:
+            ground.ferry.run(config)
         check_products(both, "by_memory", rows)
         peaks.append(watch.peak)
         _add(results, rows, watch.peak)

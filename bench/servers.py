@@ -8,12 +8,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from tests.servers import MariaDb, Postgres, mariadb_server, postgres_server
+from tests.servers import MariaDb, Postgres, mariadb_server, postgres_server, wait_until
 
 MARIADB_OPTIONS = ("--innodb-buffer-pool-size=1G", "--innodb-flush-log-at-trx-commit=1", "--innodb-log-file-size=512M")
 POSTGRES_OPTIONS = ("shared_buffers=512MB", "fsync=on", "synchronous_commit=on", "max_wal_size=8GB")
 SOURCE = "bench"
 TINY = "tiny"
+FEW_PAGES = 100
+"""Changed pages that a server at rest may keep in memory."""
 
 
 @dataclass(frozen=True)
@@ -48,15 +50,32 @@ class Servers:
         self.clear()
         self.postgres.execute(f"CREATE DATABASE {name}", "CHECKPOINT")
 
+    def fresh_mariadb(self, name: str) -> None:
+        """No MariaDB database of that name on a server at rest, which has written back all that it had changed."""
+        self.clear()
+        self.mariadb.execute(f"DROP DATABASE IF EXISTS {name}", "SET GLOBAL innodb_max_dirty_pages_pct = 0")
+        wait_until(self._all_written, 60, "MariaDB's pages on disk")
+        self.mariadb.execute("SET GLOBAL innodb_max_dirty_pages_pct = DEFAULT")
+
     def clear(self) -> None:
         """Drop what a contestant has filled, so that the server does not vacuum it while the next one runs."""
         filled = self.postgres.execute("SELECT datname FROM pg_database WHERE datname LIKE 'by\\_%'")
         self.postgres.execute(*(f"DROP DATABASE {name} WITH (FORCE)" for (name,) in filled), "CHECKPOINT")
+        filled = self.mariadb.execute("SHOW DATABASES LIKE 'by\\_%'")
+        self.mariadb.execute(*(f"DROP DATABASE {name}" for (name,) in filled), "DO 0")
+
+    def add_key(self, database: str) -> str:
+        """The command that gives PostgreSQL's table products its key."""
+        return f'{self.psql(database)} -c "ALTER TABLE products ADD PRIMARY KEY (id)"'
+
+    def _all_written(self) -> bool:
+        ((_, dirty),) = self.mariadb.execute("SHOW GLOBAL STATUS LIKE 'Innodb_buffer_pool_pages_dirty'")
+        return int(str(dirty)) < FEW_PAGES
 
 
 @contextmanager
 def servers() -> Iterator[Servers]:
     """Both servers, gone afterwards."""
     with mariadb_server(*MARIADB_OPTIONS) as mariadb, postgres_server(*POSTGRES_OPTIONS) as postgres:
-        mariadb.execute(f"CREATE DATABASE {SOURCE}", f"CREATE DATABASE {TINY}")
+        mariadb.execute(f"CREATE DATABASE {SOURCE}")
         yield Servers(mariadb, postgres)

@@ -3,52 +3,41 @@
 from __future__ import annotations
 
 import shutil
-from dataclasses import dataclass, field
-from pathlib import Path
 
 import pyarrow.dataset as ds
 
-from bench.ferry import Ferry
-from bench.report import Results
-from bench.servers import SOURCE, Servers
-from bench.timing import Series, Target, Verdict, timed
+from bench.ground import Contestant, Ground
+from bench.servers import SOURCE
+from bench.timing import Target, Verdict
+
+TEXT = "`mariadb --quick -BN` into a text file"
+OURS = "Rowferry, MariaDB to Parquet (zstd)"
 
 
-@dataclass
-class Times:
-    """Seconds of both, and the sizes of what they wrote, in bytes."""
+def measure(ground: Ground) -> None:
+    """The table products, by both."""
+    both, text, place = ground.servers, ground.folder / "products.tsv", ground.ferry.folder
+    config = ground.ferry.to_parquet()
 
-    text: list[float] = field(default_factory=list)
-    parquet: list[float] = field(default_factory=list)
-    text_size: int = 0
-    parquet_size: int = 0
+    def check() -> None:
+        found = ds.dataset(sorted(place.glob("products/*.parquet"))).count_rows()
+        if found != ground.rows:
+            raise RuntimeError(f"the Parquet files hold {found} rows of {ground.rows}")
 
-
-def text(servers: Servers, folder: Path, times: Times) -> None:
-    """The client writes the table as tab-separated text."""
-    file = folder / "products.tsv"
-    command = f'{servers.mariadb_client(SOURCE)} -e "SELECT * FROM products" > {file}'
-    times.text.append(timed(lambda: servers.shell(command)))
-    times.text_size = file.stat().st_size
-    file.unlink()
-
-
-def parquet(ferry: Ferry, config: str, folder: Path, rows: int, times: Times) -> None:
-    """A stream writes Parquet files."""
-    place = folder / "parquet"
-    shutil.rmtree(place, ignore_errors=True)
-    times.parquet.append(ferry.run(config))
-    files = sorted(place.glob("products/*.parquet"))
-    if (found := ds.dataset(files).count_rows()) != rows:
-        raise RuntimeError(f"the Parquet files hold {found} rows of {rows}")
-    times.parquet_size = sum(file.stat().st_size for file in files)
-
-
-def judge(times: Times, results: Results) -> None:
-    """Put the times, and their ratio, into the results."""
-    text, parquet = Series(tuple(times.text)), Series(tuple(times.parquet))
-    results.figures |= {"`mariadb --quick -BN` into a text file": text, "Rowferry, MariaDB to Parquet (zstd)": parquet}
+    series = ground.turns(
+        [
+            Contestant(
+                TEXT,
+                lambda: both.shell(f'{both.mariadb_client(SOURCE)} -e "SELECT * FROM products" > {text}'),
+                lambda: text.unlink(missing_ok=True),
+            ),
+            Contestant(OURS, lambda: ground.ferry.run(config), lambda: shutil.rmtree(place, ignore_errors=True), check),
+        ]
+    )
     how = "median of Rowferry / median of the text file"
-    results.verdicts.append(Verdict("MariaDB to Parquet", parquet.median / text.median, Target(1.0, " times"), how))
-    sizes = f"{times.text_size / 1e6:.0f} MB of text, {times.parquet_size / 1e6:.0f} MB of Parquet"
-    results.notes.append(f"The same rows are {sizes}.")
+    ratio = series[OURS].median / series[TEXT].median
+    ground.results.verdicts.append(Verdict("MariaDB to Parquet", ratio, Target(1.0, " times"), how))
+    size = sum(file.stat().st_size for file in place.glob("products/*.parquet"))
+    sizes = f"{text.stat().st_size / 1e6:.0f} MB of text, {size / 1e6:.0f} MB of Parquet"
+    ground.results.notes.append(f"The same rows are {sizes}.")
+    text.unlink()

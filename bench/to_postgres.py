@@ -2,88 +2,50 @@
 
 from __future__ import annotations
 
-import shutil
-import subprocess
-import tempfile
-from dataclasses import dataclass, field
-from pathlib import Path
-
-from bench.ferry import Ferry
-from bench.report import Results
-from bench.servers import SOURCE, Servers
+from bench.ground import Contestant, Ground
+from bench.loader import faster, pgloader
+from bench.servers import SOURCE
 from bench.tables import POSTGRES_PRODUCTS, check_products
 from bench.timing import Series, Target, Verdict, timed
 
-
-@dataclass
-class Times:
-    """Seconds of each contestant; the pipe in its two parts. `skipped` says why pgloader has none."""
-
-    pipe: list[float] = field(default_factory=list)
-    key: list[float] = field(default_factory=list)
-    rowferry: list[float] = field(default_factory=list)
-    pgloader: list[float] = field(default_factory=list)
-    skipped: str = ""
+OURS = "Rowferry, MariaDB to PostgreSQL"
+PIPE = "`mariadb --quick -BN` into `psql \\copy`, and the key"
+WHAT = "the table products"
 
 
-def pipe(servers: Servers, rows: int, times: Times) -> None:
-    """`mariadb | psql \\copy` into a table without a key, then the key."""
-    servers.fresh_database("by_pipe")
-    servers.postgres.execute(f"CREATE TABLE products ({POSTGRES_PRODUCTS})", database="by_pipe")
-    copy = "\\copy products FROM STDIN WITH (NULL 'NULL')"
-    command = f'{servers.mariadb_client(SOURCE)} -e "SELECT * FROM products" | {servers.psql("by_pipe")} -c "{copy}"'
-    times.pipe.append(timed(lambda: servers.shell(command)))
-    key = f'{servers.psql("by_pipe")} -c "ALTER TABLE products ADD PRIMARY KEY (id)"'
-    times.key.append(timed(lambda: servers.shell(key)))
-    check_products(servers, "by_pipe", rows)
+def measure(ground: Ground) -> None:
+    """The table products, by each of them."""
+    both, rows = ground.servers, ground.rows
+    config = ground.ferry.moving(("mariadb", SOURCE), ("postgres", "by_rowferry"))
+    parts: dict[str, list[float]] = {"copy": [], "key": []}
 
+    def prepare() -> None:
+        both.fresh_database("by_pipe")
+        both.postgres.execute(f"CREATE TABLE products ({POSTGRES_PRODUCTS})", database="by_pipe")
 
-def rowferry(servers: Servers, ferry: Ferry, config: str, rows: int, times: Times) -> None:
-    """A stream into the database `by_rowferry`, its key included."""
-    servers.fresh_database("by_rowferry")
-    times.rowferry.append(ferry.run(config))
-    check_products(servers, "by_rowferry", rows)
+    def pipe() -> float:
+        copy = "\\copy products FROM STDIN WITH (NULL 'NULL')"
+        reading = f'{both.mariadb_client(SOURCE)} -e "SELECT * FROM products"'
+        parts["copy"].append(timed(lambda: both.shell(f'{reading} | {both.psql("by_pipe")} -c "{copy}"')))
+        parts["key"].append(timed(lambda: both.shell(both.add_key("by_pipe"))))
+        return parts["copy"][-1] + parts["key"][-1]
 
-
-def pgloader(servers: Servers, rows: int, times: Times) -> None:
-    """Pgloader with its own defaults, where it is installed."""
-    if shutil.which("pgloader") is None:
-        times.skipped = "pgloader is not installed (Debian: apt-get install pgloader)"
-    if times.skipped:
-        return
-    servers.fresh_database("by_pgloader")
-    urls = [servers.mariadb.url(SOURCE), servers.postgres.url("by_pgloader")]
-    with tempfile.TemporaryDirectory() as folder:
-        command = ["pgloader", "--root-dir", folder, *urls]
-        try:
-            times.pgloader.append(timed(lambda: subprocess.run(command, check=True, capture_output=True)))
-            check_products(servers, "by_pgloader", rows)
-        except (subprocess.CalledProcessError, RuntimeError, IndexError) as error:
-            times.skipped = f"pgloader did not bring the rows ({type(error).__name__})"
-        finally:
-            shutil.rmtree(Path(folder), ignore_errors=True)
-
-
-def judge(times: Times, results: Results) -> None:
-    """Put the times, and their ratios, into the results."""
-    both = Series(tuple(copy + key for copy, key in zip(times.pipe, times.key, strict=True)))
-    ours = Series(tuple(times.rowferry))
-    results.figures |= {
-        "`mariadb --quick -BN` into `psql \\copy`, no key": Series(tuple(times.pipe)),
-        "… then `ALTER TABLE ADD PRIMARY KEY`": Series(tuple(times.key)),
-        "… both": both,
-        "Rowferry, MariaDB to PostgreSQL": ours,
-    }
-    ratio = "median of Rowferry / median of the pipe with its key"
-    results.verdicts.append(Verdict("MariaDB to PostgreSQL", ours.median / both.median, Target(1.0, " times"), ratio))
-    loader = Series(tuple(times.pgloader)) if times.pgloader and not times.skipped else None
-    if loader:
-        results.figures["pgloader, its own defaults"] = loader
-    results.verdicts.append(
-        Verdict(
-            "faster than pgloader",
-            loader.median / ours.median if loader else None,
-            Target(4.0, " times", least=True),
-            times.skipped or "median of pgloader / median of Rowferry",
-        )
+    series = ground.turns(
+        [
+            Contestant(PIPE, pipe, prepare, lambda: check_products(both, "by_pipe", rows)),
+            Contestant(
+                OURS,
+                lambda: ground.ferry.run(config),
+                lambda: both.fresh_database("by_rowferry"),
+                lambda: check_products(both, "by_rowferry", rows),
+            ),
+            *pgloader(ground, SOURCE, WHAT, lambda: check_products(both, "by_pgloader", rows)),
+        ]
     )
+    ground.results.figures["… of these the copy, no key"] = Series(tuple(parts["copy"]))
+    ground.results.figures["… and `ALTER TABLE ADD PRIMARY KEY`"] = Series(tuple(parts["key"]))
+    how = "median of Rowferry / median of the pipe with its key"
+    ratio = series[OURS].median / series[PIPE].median
+    ground.results.verdicts.append(Verdict("MariaDB to PostgreSQL", ratio, Target(1.0, " times"), how))
+    faster(ground, series, WHAT, OURS, 4.0)
+    both.clear()

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from bench.ferry import Ferry
-from bench.report import Results
-from bench.servers import Servers
-from bench.timing import Series, Target, Verdict
+from bench.ground import Contestant, Ground
+from bench.servers import SOURCE
+from bench.timing import Target, Verdict
 
-TARGET = "by_verify"
+DATABASE = "by_verify"
+OURS = "Rowferry, verifying MariaDB against PostgreSQL"
 ROWS_A_SECOND = Target(2.0, " million rows/s", least=True)
 
 
-def measure(both: Servers, contestant: Ferry, results: Results, runs: int) -> None:
-    """The table `products`, moved once and then verified several times."""
-    both.fresh_database(TARGET)
-    stream = contestant.moved(contestant.to_postgres(TARGET))
-    times = [contestant.verify(stream, 2 * results.rows) for _ in range(runs)]
-    series = Series(tuple(times))
-    results.figures["Rowferry, verifying MariaDB against PostgreSQL"] = series
-    rate = 2 * results.rows / series.median / 1e6
+def measure(ground: Ground) -> None:
+    """The table products, moved once and then verified several times."""
+    both, ferry = ground.servers, ground.ferry
+    both.fresh_database(DATABASE)
+    stream = ferry.moved(ferry.moving(("mariadb", SOURCE), ("postgres", DATABASE)))
+    series = ground.turns([Contestant(OURS, lambda: ferry.verify(stream, 2 * ground.rows))])[OURS]
+    rate = 2 * ground.rows / series.median / 1e6
     how = "rows of both sides together / median"
-    results.verdicts.append(Verdict("verification", rate, ROWS_A_SECOND, how))
+    ground.results.verdicts.append(Verdict("verification", rate, ROWS_A_SECOND, how))
+    both.clear()

@@ -3,59 +3,54 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-from bench import memory, tables, tiny, to_files, to_postgres, verify
-from bench.ferry import Ferry, ferry
+from bench import tables
+from bench.__main__ import CASES, answers
+from bench.ferry import ferry
+from bench.ground import Contestant, GaveUpError, Ground
 from bench.machine import describe
 from bench.report import Results, page
 from bench.servers import SOURCE, TINY, Servers
 from bench.timing import Series, Target, Verdict
 from tests.servers import MariaDb, Postgres
 
-ROWS = 1000
+ROWS = 3000
 
 
 @pytest.fixture(scope="module")
-def both(mariadb: MariaDb, postgres: Postgres) -> Iterator[Servers]:
+def ground(mariadb: MariaDb, postgres: Postgres, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
     """The test's servers in the place of the benchmark's, with its tables."""
-    servers = Servers(mariadb, postgres)
-    mariadb.execute(f"CREATE DATABASE {SOURCE}", f"CREATE DATABASE {TINY}")
-    tables.fill_products(servers, ROWS)
-    tables.fill_tiny(servers)
-    yield servers
-    mariadb.execute(f"DROP DATABASE {SOURCE}", f"DROP DATABASE {TINY}")
-    for name in ("by_pipe", "by_rowferry", "by_tiny", "by_verify", "by_memory"):
-        postgres.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+    both, place = Servers(mariadb, postgres), tmp_path_factory.mktemp("bench")
+    mariadb.execute(f"CREATE DATABASE {SOURCE}")
+    tables.fill_products(both, ROWS)
+    with ferry(both, place) as running:
+        yield Ground(both, running, place, Results(ROWS, describe(both)), 1, tables=3, no_loader="not wanted here")
+    both.clear()
+    mariadb.execute(f"DROP DATABASE {SOURCE}", f"DROP DATABASE IF EXISTS {TINY}")
+    postgres.execute(f"DROP DATABASE IF EXISTS {SOURCE} WITH (FORCE)")
 
 
-@pytest.fixture(scope="module")
-def contestant(both: Servers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ferry]:
-    """A server with its connections."""
-    with ferry(both, tmp_path_factory.mktemp("bench")) as running:
-        yield running
-
-
-def test_every_measurement(both: Servers, contestant: Ferry, tmp_path: Path) -> None:
+def test_every_measurement(ground: Ground) -> None:
     """Each way is measured once, and the page has a line for each target."""
-    results = Results(ROWS, describe(both))
-    databases, files = to_postgres.Times(skipped="not wanted here"), to_files.Times()
-    to_postgres.pipe(both, ROWS, databases)
-    to_postgres.rowferry(both, contestant, contestant.to_postgres("by_rowferry"), ROWS, databases)
-    to_files.text(both, tmp_path, files)
-    place = Path(contestant.server.started.log).parent
-    to_files.parquet(contestant, contestant.to_parquet(), place, ROWS, files)
-    to_postgres.judge(databases, results)
-    to_files.judge(files, results)
-    tiny.measure(both, contestant, results, 1)
-    verify.measure(both, contestant, results, 1)
-    memory.measure(both, contestant, results, large=False)
-    written = page(results)
-    assert len(results.verdicts) == 6
+    for measure in CASES.values():
+        measure(ground)
+    answers(ground)
+    written = page(ground.results)
+    assert len(ground.results.verdicts) == 13
     assert "not measured | not wanted here" in written
     assert f"{ROWS:,} rows" in written
+
+
+def test_who_gives_up_takes_no_further_part(ground: Ground) -> None:
+    """The others go on, and there is no figure for it."""
+
+    def give_up() -> None:
+        raise GaveUpError
+
+    others = [Contestant("one", lambda: 2.0), Contestant("two", give_up)]
+    assert ground.turns(others) == {"one": Series((2.0,))}
 
 
 def test_verdicts() -> None:
