@@ -14,6 +14,10 @@ MARIADB_OPTIONS = ("--innodb-buffer-pool-size=1G", "--innodb-flush-log-at-trx-co
 POSTGRES_OPTIONS = ("shared_buffers=512MB", "fsync=on", "synchronous_commit=on", "max_wal_size=8GB")
 SOURCE = "bench"
 TINY = "tiny"
+FLUSHING = ("SET GLOBAL innodb_io_capacity = 20000", "SET GLOBAL innodb_max_dirty_pages_pct = 0")
+RUNNING = ("SET GLOBAL innodb_max_dirty_pages_pct = DEFAULT", "SET GLOBAL innodb_io_capacity = DEFAULT")
+"""MariaDB writes back what it has changed at once, or in its own time."""
+
 FEW_PAGES = 100
 """Changed pages that a server at rest may keep in memory."""
 
@@ -53,9 +57,9 @@ class Servers:
     def fresh_mariadb(self, name: str) -> None:
         """No MariaDB database of that name on a server at rest, which has written back all that it had changed."""
         self.clear()
-        self.mariadb.execute(f"DROP DATABASE IF EXISTS {name}", "SET GLOBAL innodb_max_dirty_pages_pct = 0")
+        self.mariadb.execute(f"DROP DATABASE IF EXISTS {name}", *FLUSHING)
         wait_until(self._all_written, 60, "MariaDB's pages on disk")
-        self.mariadb.execute("SET GLOBAL innodb_max_dirty_pages_pct = DEFAULT")
+        self.mariadb.execute(*RUNNING)
 
     def clear(self) -> None:
         """Drop what a contestant has filled, so that the server does not vacuum it while the next one runs."""

@@ -7,10 +7,10 @@ keys and checksums, and for the rows that differ each column's checksum says whi
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, closing
-from itertools import islice
 from typing import TypeVar
 
 from rowferry.config.stream import SourceConnection, WriteMode
@@ -167,26 +167,23 @@ class _TableRun:
 
     def _by_ranges(self, both: Pair) -> None:
         """Parts are ranges of the key, in its order."""
-        chunks = iter(self._sides.source.chunks(both.source.table, both.size))
+        asked: deque[tuple[Chunk, Future[Digest], Future[Digest]]] = deque()
+        for chunk in self._sides.source.chunks(both.source.table, both.size):
+            source = self._team.submit(self._sides.source.sequence, both.source, chunk)
+            asked.append((chunk, source, self._team.submit(self._sides.target.sequence, both.target, chunk)))
+            if len(asked) >= AHEAD:
+                self._range(both, *asked.popleft())
+        for one in asked:
+            self._range(both, *one)
 
-        def asked(some: Iterable[Chunk]) -> list[tuple[Chunk, Future[Digest], Future[Digest]]]:
-            return [
-                (
-                    chunk,
-                    self._team.submit(self._sides.source.sequence, both.source, chunk),
-                    self._team.submit(self._sides.target.sequence, both.target, chunk),
-                )
-                for chunk in some
-            ]
-
-        while batch := asked(islice(chunks, AHEAD)):
-            for chunk, source, target in batch:
-                if self._counted(source.result(), target.result()):
-                    continue
-                if len(self._tally.ranges) < MOST_NAMED and not self._tally.extra_allowed:
-                    self._tally.ranges.append(KeyRange(chunk.low, chunk.high))
-                self._look_into(both, chunk)
-            self._signals.check()
+    def _range(self, both: Pair, chunk: Chunk, source: Future[Digest], target: Future[Digest]) -> None:
+        """Count one range, and look into it where it differs."""
+        self._signals.check()
+        if self._counted(source.result(), target.result()):
+            return
+        if len(self._tally.ranges) < MOST_NAMED and not self._tally.extra_allowed:
+            self._tally.ranges.append(KeyRange(chunk.low, chunk.high))
+        self._look_into(both, chunk)
 
     def _by_buckets(self, both: Pair) -> None:
         """Parts are rows whose keys (or, without a key, whose values) have checksums that begin alike."""

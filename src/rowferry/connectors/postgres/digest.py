@@ -23,6 +23,10 @@ from rowferry.model.tables import Column, Table, TableName
 
 _BATCH = 2000
 
+_IN_ORDER = "SELECT set_config('max_parallel_workers_per_gather', '0', true), set_config('enable_sort', 'off', true)"
+"""For a transaction that reads in a key's order: several workers of the server would lose it, and a table that was
+filled a moment ago has no statistics, without which the server sorts what its index gives in order."""
+
 
 def open_digests(request: DigestRequest) -> PostgresDigests:
     """One side of a comparison; it connects when it is first asked."""
@@ -59,10 +63,10 @@ class PostgresDigests:
         return self._source.chunks(table, size)
 
     def sequence(self, view: View, chunk: Chunk) -> Digest:
-        """See `Digests.sequence`. Several workers of the server would lose the order."""
+        """See `Digests.sequence`."""
         ordered = SQL(" ORDER BY {}").format(SQL(", ").join(map(column, view.table.key)))
         with self._asking(view.table) as session, session.transaction():
-            session.execute("SET LOCAL max_parallel_workers_per_gather = 0")
+            session.execute(_IN_ORDER)
             made = row(view.columns, self._utf8)
             rows = SQL("SELECT {} AS r FROM {}{}").format(made, self._rows(session, view.table, chunk), ordered)
             sum_of_all = hashed(SQL("string_agg(r, ';')"), self._utf8)
