@@ -18,7 +18,9 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from rowferry.connectors.base import SourceRequest
+from rowferry.connectors.mysql.connect import Access
 from rowferry.connectors.mysql.server import MySqlServer
+from rowferry.connectors.mysql.sessions import Session
 from rowferry.connectors.mysql.source import MySqlSource
 from rowferry.errors import (
     Cancelled,
@@ -276,6 +278,18 @@ def test_reading_over_tls(secured: tuple[MariaDb, Path], mode: str, written: str
     with contextlib.closing(MySqlSource(request)) as source:
         place = Place(server, "d", source)
         assert [found.to_pylist() for found in place.each(place.table("t"))] == [[{"id": 1}]] * 2
+
+
+def test_writing_over_tls(secured: tuple[MariaDb, Path]) -> None:
+    """The bit that asks for bulk execution is sent before the connection is encrypted, and again after that."""
+    server, _ = secured
+    access = Access(connection(server, username="safe", password="safe", ssl={"mode": "require"}))
+    with contextlib.closing(Session(access)) as session:
+        assert session.bulk
+        session.execute("CREATE OR REPLACE TABLE d.w (a INT)")
+        row = b"\0" + (7).to_bytes(4, "little")
+        assert session.fill("INSERT INTO d.w VALUES (?)", bytes((3, 0)), [row * 3, row]) == 4
+        assert session.rows("SELECT SUM(a) FROM d.w") == [(28,)]
 
 
 def test_a_certificate_that_is_not_trusted(secured: tuple[MariaDb, Path], tmp_path: Path) -> None:

@@ -28,7 +28,7 @@ class Place:
     server: MariaDb
     database: str
     targets: list[MySqlTarget] = field(default_factory=list)
-    by_insert: bool = False
+    way: str = ""
 
     def run(self, *statements: str) -> list[tuple[Any, ...]]:
         """Run statements in a strict session in UTC; the rows of the last."""
@@ -53,8 +53,8 @@ class Place:
             write_mode=WriteMode(mode),
         )
         opened = open_target(request)
-        if self.by_insert:
-            opened._pool._open = lambda: _inserting(opened)
+        if self.way:
+            opened._pool._open = lambda: _session(opened, self.way)
         self.targets.append(opened)
         return opened
 
@@ -63,10 +63,12 @@ class Place:
         return self.server.connect(self.database)
 
 
-def _inserting(target: MySqlTarget) -> Session:
-    """A session as on a server that allows no LOAD DATA LOCAL."""
+def _session(target: MySqlTarget, way: str) -> Session:
+    """A session as on a server that knows no bulk execution ("load"), and allows no LOAD DATA LOCAL ("insert")."""
     session = Session(target._access)
-    session.local_infile = False
+    assert session.bulk
+    session.bulk = way == "bulk"
+    session.local_infile = way != "insert"
     return session
 
 
@@ -81,10 +83,10 @@ def place(mariadb: MariaDb) -> Iterator[Place]:
     mariadb.execute(f"DROP DATABASE IF EXISTS `{name}`", "DROP DATABASE IF EXISTS _rowferry")
 
 
-@pytest.fixture(params=["load", "insert"])
+@pytest.fixture(params=["bulk", "load", "insert"])
 def each_way(place: Place, request: pytest.FixtureRequest) -> Place:
-    """The same, once with targets that write by LOAD DATA LOCAL, once by INSERT."""
-    place.by_insert = request.param == "insert"
+    """The same, with targets that write by bulk execution, by LOAD DATA LOCAL, and by INSERT."""
+    place.way = request.param
     return place
 
 

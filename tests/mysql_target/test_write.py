@@ -12,6 +12,7 @@ import pyarrow as pa
 import pytest
 
 from rowferry.connectors.base import PlannedTable
+from rowferry.connectors.mysql.encode_bulk import bulk_rows
 from rowferry.errors import ConnectionLost, MissingTable, RowferryError, TargetExists, WriteFailed
 from rowferry.model import types as t
 from rowferry.model.chunks import Chunk
@@ -194,13 +195,71 @@ def test_large_rows(each_way: Place) -> None:
     query = f"SELECT v = REPEAT('é\\t\\\\', 400000) AND b = x'{raw.hex()}' FROM t LIMIT 1"
     assert each_way.run(query) == [(1,)]
     huge = ["x" * (17 << 20), None]
-    if each_way.by_insert:
+    if each_way.way == "insert":
         with pytest.raises(WriteFailed, match=r"\.t gets a row .* max_allowed_packet, .* column v: raise"):
             write(target, planned, [huge], number=1)
         assert write(target, planned, [["y", None]], number=2).rows == 1
     else:
         write(target, planned, [huge], number=1)
         assert each_way.run("SELECT MAX(LENGTH(v)) FROM t") == [(17 << 20,)]
+
+
+def test_rows_as_parameters_fit_into_packets(place: Place) -> None:
+    """Slices are halved until they do; where a row might not, the table is loaded as text."""
+    target = place.target()
+    [planned] = prepared(target, table("t", column("v", t.Text(4000)), column("n", t.Integer(32)))).tables
+    with target._pool.lease() as session:
+        assert session.bulk
+        session.largest = 20_000
+    rows = [["x" * (at * 37 % 4000), at] for at in range(300)]
+    assert write(target, planned, rows).rows == 300
+    query = "SELECT COUNT(*), SUM(n), SUM(LENGTH(v)) FROM t WHERE LENGTH(v) = n * 37 % 4000"
+    assert place.run(query) == [(300, sum(range(300)), sum(len(str(text)) for text, _ in rows))]
+    assert bulk_rows(planned) is not None
+    wider = table("w", column("v", t.Text(8000)), column("n", t.Integer(32)))
+    [planned] = prepared(place.target("wider"), wider).tables
+    other = place.target("wider")
+    with other._pool.lease() as session:
+        session.largest = 20_000
+    assert write(other, planned, [["\U0001f600" * 8000, 1]]).rows == 1
+
+
+def test_long_values_are_no_parameters() -> None:
+    kinds: list[t.NeutralType] = [
+        t.Foreign("mysql", "datetime(3)"),
+        t.Text(8000),
+        t.Text(8001),
+        t.Text(),
+        t.Json(),
+        t.Geometry(),
+        t.Binary(),
+        t.Bits(None, varying=True),
+    ]
+    tables = [table("t", column("n", t.Integer(32)), column("v", kind)) for kind in kinds]
+    assert [bulk_rows(PlannedTable(one, one)) is not None for one in tables] == [True] * 2 + [False] * 6
+
+
+def test_chunks_of_a_numbered_table_go_in_side_by_side(place: Place) -> None:
+    """A chunk that is half written keeps no other from being written."""
+    target = place.target()
+    numbered = column("id", t.Integer(32), nullable=False, identity=True)
+    source = table("t", numbered, primary_key=("id",))
+    [planned] = prepared(target, source).tables
+    begun, go_on = threading.Event(), threading.Event()
+
+    def slowly() -> Iterator[pa.RecordBatch]:
+        yield batch(source.columns, [[1]])
+        begun.set()
+        assert go_on.wait(30)
+        yield batch(source.columns, [[2]])
+
+    with ThreadPoolExecutor(1) as other:
+        first = other.submit(target.write, planned, Chunk(source.name, 0), slowly())
+        assert begun.wait(30)
+        assert write(target, planned, [[3], [4]], number=1).rows == 2
+        go_on.set()
+        assert first.result(30).rows == 2
+    assert place.run("SELECT id FROM t ORDER BY id") == [(1,), (2,), (3,), (4,)]
 
 
 def test_a_dropped_table_is_named(each_way: Place) -> None:

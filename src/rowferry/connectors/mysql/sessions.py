@@ -1,14 +1,16 @@
 """Sessions that write.
 
-A session takes the rows of a LOAD DATA LOCAL from memory, one piece at a time and only as fast as the server reads:
-no file is ever opened, whatever a server may ask for.
+A session sends rows to MariaDB as parameters, many at a time. Elsewhere, and where values are long, it gives the rows
+of a LOAD DATA LOCAL from memory, one piece at a time and only as fast as the server reads: no file is ever opened,
+whatever a server may ask for.
 """
 
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterable
-from contextlib import suppress
+import struct
+from collections.abc import Generator, Iterable
+from contextlib import closing, suppress
 from typing import Any
 
 import pymysql
@@ -49,10 +51,62 @@ class _Result(MySQLResult):
         this._read_ok_packet(this.connection._read_packet())
 
 
+_BULK = 0x4
+"""The bit by which MariaDB and a client tell each other that they know bulk execution."""
+
+_MYSQL = 0x1
+"""The bit by which a server or a client says that it knows nothing of MariaDB's own bits."""
+
+_PREPARE, _FORGET, _EXECUTE_MANY = 0x16, 0x19, 0xFA
+_WITH_TYPES = 128
+_SSL_REQUEST = 32
+
+
 class Wire(Connection):
-    """A connection of the driver's that sends `feed` when the server asks for the rows of a LOAD DATA LOCAL."""
+    """A connection of the driver's that sends `feed` when the server asks for the rows of a LOAD DATA LOCAL.
+
+    `bulk`: the server is a MariaDB that takes many rows for one prepared statement, by a command that the driver does
+    not know ("COM_STMT_BULK_EXECUTE" and "Connecting" in MariaDB's manual of its protocol).
+    """
 
     feed: Iterable[bytes] = ()
+    bulk: bool | None = None
+    _introducing = True
+
+    def execute_many(
+        self, statement: str, types: bytes, slices: Iterable[bytes | memoryview]
+    ) -> Generator[int, None, None]:
+        """Run a statement for each slice of rows, its parameters of these types; how many rows each has changed."""
+        wire: Any = self
+        wire._execute_command(_PREPARE, statement)
+        number, _, parameters = struct.unpack_from("<IHH", wire._read_packet().get_all_data(), 1)
+        for _ in range(parameters + 1):
+            wire._read_packet()
+        head = struct.pack("<IH", number, _WITH_TYPES) + types
+        try:
+            for rows in slices:
+                wire._execute_command(_EXECUTE_MANY, b"".join((head, rows)))
+                yield self._read_query_result()
+        finally:
+            with suppress(pymysql.Error, OSError):
+                wire._execute_command(_FORGET, struct.pack("<I", number))
+
+    def write_packet(self, payload: bytes) -> None:
+        """Send a packet. In the first, or the first two with TLS, we say that we know bulk execution if they do."""
+        if self._introducing:
+            self._introducing = len(payload) == _SSL_REQUEST
+            if self.bulk:
+                ours = struct.pack("<I", _BULK)
+                payload = bytes((payload[0] & ~_MYSQL, *payload[1:28])) + ours + payload[32:]
+        wire: Any = super()
+        wire.write_packet(payload)
+
+    def _read_packet(self, *how: Any) -> Any:
+        wire: Any = super()
+        packet = wire._read_packet(*how)
+        if self.bulk is None:
+            self.bulk = _knows_bulk(packet.get_all_data())
+        return packet
 
     def send_feed(self) -> None:
         """Send all pieces, then the end. What the feed raises passes, once the server knows that it is over."""
@@ -93,6 +147,7 @@ class Session:
         self._number = int(number)
         self.largest = int(packet)
         self.local_infile = str(infile) in ("1", "ON")
+        self.bulk = bool(self.wire.bulk)
         self.variant = variant_of(self.wire)
 
     def execute(self, statement: str) -> int:
@@ -112,6 +167,15 @@ class Session:
             return self.store(statement)
         finally:
             self.wire.feed = ()
+
+    def fill(self, statement: str, types: bytes, slices: Iterable[bytes | memoryview]) -> int:
+        """Run one INSERT or REPLACE for all slices of rows, whose parameters have these types; as `store`."""
+        arrived = 0
+        with closing(self.wire.execute_many(statement, types, slices)) as changes:
+            for changed in changes:
+                self._refuse_warnings()
+                arrived += changed
+        return arrived
 
     def rows(self, query: str) -> list[Row]:
         """The rows of one query."""
@@ -148,6 +212,13 @@ class Session:
         if grave or len(found) < count:
             known = [one for one in grave if one[0] not in _VAGUE]
             raise pymysql.DataError(*(known or grave or [(CR.CR_UNKNOWN_ERROR, "")])[0])
+
+
+def _knows_bulk(greeting: bytes) -> bool:
+    """What a server's first packet says: behind its version, its bits lie at 13, and MariaDB's own at 27."""
+    end = greeting.find(b"\0", 1) + 1
+    bits = greeting[end + 13 : end + 31]
+    return end > 0 and len(bits) == 18 and not bits[0] & _MYSQL and bool(bits[14] & _BULK)
 
 
 ADVICE = frozenset({1287, 1681, 3090, 3719, 3778})

@@ -2,9 +2,10 @@
 
 The entry is claimed first (`journal.claim`). So it does not matter how often, by whom, or how late a chunk is tried.
 
-Rows go in by LOAD DATA LOCAL, and by INSERT where the server does not allow that. LOCAL makes the server turn
-errors into warnings, cut values and skip rows; so every warning counts as the error it was, and the rows that
-arrived are counted against those that were sent.
+Rows go in by one prepared INSERT with many rows of parameters where the server is a MariaDB and no value may be long;
+else by LOAD DATA LOCAL, and by INSERT where the server does not allow that. LOCAL makes the server turn errors into
+warnings, cut values and skip rows; so every warning counts as the error it was, and the rows that arrived are counted
+against those that were sent.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import pyarrow as pa
 from rowferry.connectors.base import PlannedTable
 from rowferry.connectors.mysql import journal
 from rowferry.connectors.mysql.encode import Field, fields_of, inserted_rows, loaded_rows
+from rowferry.connectors.mysql.encode_bulk import BulkRows, bulk_rows
 from rowferry.connectors.mysql.failures import error_code
 from rowferry.connectors.mysql.names import place, quoted_list
 from rowferry.connectors.mysql.refusals import DriverErrors, while_writing
@@ -45,6 +47,11 @@ class Order:
     def fields(self) -> Sequence[Field]:
         """The columns as they are sent."""
         return fields_of(self.table)
+
+    @cached_property
+    def bulk(self) -> BulkRows | None:
+        """The same as parameters, where no value may be long."""
+        return bulk_rows(self.table)
 
     @property
     def names(self) -> list[str]:
@@ -80,6 +87,11 @@ class Feed:
             text = self._encoded(loaded_rows, batch)
             for start in range(0, len(text), step):
                 yield bytes(text[start : start + step])
+
+    def slices(self, bulk: BulkRows, largest: int) -> Iterator[memoryview]:
+        """The rows as parameters, in slices that fit into a packet, as each of them does."""
+        for batch in self._counted():
+            yield from self._encoded(lambda _, batch: list(bulk.sent(batch, largest - _ROOM)), batch)
 
     def statements(self, begin: bytes, largest: int) -> Iterator[tuple[bytes, int]]:
         """The rows as INSERT statements that fit into a packet, each with the number of its rows."""
@@ -195,12 +207,16 @@ def _claim(session: Session, entry: journal.Entry) -> bool:
 
 def _put(session: Session, order: Order, table: str, feed: Feed, replace: bool = False) -> None:
     """All rows into a table; each of them, or an error."""
-    if session.local_infile:
+    word = "REPLACE" if replace else "INSERT"
+    begin = f"{word} INTO {table} ({quoted_list(order.names)}) VALUES "
+    if session.bulk and order.bulk and order.bulk.widest < session.largest - _ROOM:
+        arrived = session.fill(
+            f"{begin}({order.bulk.words})", order.bulk.types, feed.slices(order.bulk, session.largest)
+        )
+    elif session.local_infile:
         arrived = session.load(load_statement(order.fields, table, replace), feed.pieces(session.largest))
     else:
-        word = "REPLACE" if replace else "INSERT"
-        begin = f"{word} INTO {table} ({quoted_list(order.names)}) VALUES ".encode()
-        arrived = sum(session.store(text) for text, _ in feed.statements(begin, session.largest))
+        arrived = sum(session.store(text) for text, _ in feed.statements(begin.encode(), session.largest))
     if arrived != feed.rows and not replace:
         raise WriteFailed(f"{order.table.target.name} took {arrived} of {feed.rows} rows.")
 

@@ -1,16 +1,15 @@
 """Rows in the format of `COPY … (FORMAT binary)`, a slice of a batch at a time and never value by value.
 
 A row is the number of its fields, then each field's length (-1: NULL) and its bytes, all in network order
-("Binary Format" in PostgreSQL's manual under COPY); the bytes are what the type's receive function reads. What
-is equally wide in every row of a slice becomes one numpy record, what is not an Arrow array of bytes, and Arrow
-joins these pieces row by row. The server takes the bytes for granted, so a column's type must be exactly the
-one that its encoder is made for.
+("Binary Format" in PostgreSQL's manual under COPY); the bytes are what the type's receive function reads. The
+server takes them for granted, so a column's type must be exactly the one that its encoder is made for.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -22,6 +21,7 @@ from rowferry.connectors.base import PlannedTable
 from rowferry.connectors.postgres.encode import Field, written
 from rowferry.errors import WriteFailed
 from rowferry.model import types as t
+from rowferry.typemap.packing import Part, Pieces, packed, values, with_nulls
 
 _HEADER = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 _TRAILER = b"\xff\xff"
@@ -29,18 +29,6 @@ _TRAILER = b"\xff\xff"
 SLICE_BYTES = 2 * 1024 * 1024
 """About how much is encoded at once: little enough for the processor's cache, much enough for a call to pay."""
 
-_EMPTY = pa.scalar(b"", pa.large_binary())
-
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """Something of one width in every row: `form` is its numpy type, `values` one for each row or one for all."""
-
-    form: str
-    values: NDArray[Any] | int
-
-
-Pieces = list[Part | pa.Array]
 Encode = Callable[[pa.Array], Pieces]
 
 
@@ -79,22 +67,8 @@ def binary_copy(table: PlannedTable) -> BinaryCopy | None:
 
 
 def _rows(fields: Sequence[Field[Encode]], batch: pa.RecordBatch) -> memoryview:
-    pieces: list[pa.Array] = []
-    parts = [Part(">i2", len(fields))]
-    for field in fields:
-        for piece in _encoded(field, batch):
-            if isinstance(piece, Part):
-                parts.append(piece)
-                continue
-            if parts:
-                pieces.append(_equally_wide(parts, batch.num_rows))
-                parts = []
-            pieces.append(piece)
-    if parts:
-        pieces.append(_equally_wide(parts, batch.num_rows))
-    joined = pc.binary_join_element_wise(*pieces, _EMPTY, null_handling="replace", null_replacement="")
-    _, offsets, data = joined.buffers()
-    return memoryview(data)[: np.frombuffer(offsets, np.int64)[batch.num_rows]]
+    count = [Part(">i2", len(fields))]
+    return packed(chain(count, *(_encoded(field, batch) for field in fields)), batch.num_rows)
 
 
 def _encoded(field: Field[Encode], batch: pa.RecordBatch) -> Pieces:
@@ -106,47 +80,9 @@ def _encoded(field: Field[Encode], batch: pa.RecordBatch) -> Pieces:
         raise WriteFailed(f"A value in column {field.name} does not fit the type it was planned with.") from error
 
 
-def _record(parts: Sequence[Part], count: int) -> NDArray[np.uint8]:
-    """The parts side by side, as bytes: a line for each row."""
-    form = np.dtype([(f"f{at}", part.form) for at, part in enumerate(parts)])
-    record = np.empty(count, form)
-    for at, part in enumerate(parts):
-        record[f"f{at}"] = part.values
-    return record.view(np.uint8).reshape(count, form.itemsize)
-
-
-def _bytes_array(ends: NDArray[np.int64], data: NDArray[np.uint8]) -> pa.Array:
-    """An Arrow array of `len(ends) - 1` values; each begins where the one before it ends."""
-    return pa.Array.from_buffers(pa.large_binary(), len(ends) - 1, [None, pa.py_buffer(ends), pa.py_buffer(data)])
-
-
-def _equally_wide(parts: Sequence[Part], count: int) -> pa.Array:
-    record = _record(parts, count)
-    return _bytes_array(np.arange(count + 1, dtype=np.int64) * record.shape[1], record)
-
-
 def _with_nulls(parts: Sequence[Part], array: pa.Array) -> Pieces:
     """The parts of a field, the first of which is its length; where `array` is NULL, nothing but the length -1."""
-    if not array.null_count:
-        return list(parts)
-    valid = _valid(array)
-    length, *rest = parts
-    record = _record([Part(length.form, np.where(valid, length.values, -1)), *rest], len(array))
-    kept = np.ones(record.shape, np.bool_)
-    kept[:, 4:] = valid[:, None]
-    ends = np.zeros(len(array) + 1, np.int64)
-    np.cumsum(np.where(valid, record.shape[1], 4), out=ends[1:])
-    return [_bytes_array(ends, record[kept])]
-
-
-def _valid(array: pa.Array) -> NDArray[np.bool_]:
-    return np.asarray(pc.is_valid(array).cast(pa.uint8())).view(np.bool_)
-
-
-def _values(array: pa.Array, form: str) -> NDArray[Any]:
-    """The array's values as they lie in memory; where it is NULL, anything."""
-    width = np.dtype(form).itemsize
-    return np.frombuffer(array.buffers()[1], form, len(array), array.offset * width)
+    return with_nulls(parts, array, -1)
 
 
 def _plain(arrow: pa.DataType, form: str) -> Encode:
@@ -155,17 +91,17 @@ def _plain(arrow: pa.DataType, form: str) -> Encode:
     length = np.dtype(form).itemsize
 
     def encode(array: pa.Array) -> Pieces:
-        return _with_nulls([Part(">i4", length), Part(form, _values(array.cast(arrow), own))], array)
+        return _with_nulls([Part(">i4", length), Part(form, values(array.cast(arrow), own))], array)
 
     return encode
 
 
 def _boolean(array: pa.Array) -> Pieces:
-    return _with_nulls([Part(">i4", 1), Part("u1", _values(array.cast(pa.uint8()), "u1"))], array)
+    return _with_nulls([Part(">i4", 1), Part("u1", values(array.cast(pa.uint8()), "u1"))], array)
 
 
 def _uuid(array: pa.Array) -> Pieces:
-    return _with_nulls([Part(">i4", 16), Part("V16", _values(array, "V16"))], array)
+    return _with_nulls([Part(">i4", 16), Part("V16", values(array, "V16"))], array)
 
 
 def _bytes(array: pa.Array) -> Pieces:
@@ -190,14 +126,14 @@ def _counted(arrow: pa.DataType, form: str, epoch: int, first: int, last: int) -
         least, most = (value.as_py() for value in pc.min_max(counts).values())
         if least is not None and (least < first or most > last):
             raise OverflowError
-        return _with_nulls([Part(">i4", length), Part(form, _values(counts, own) - epoch)], array)
+        return _with_nulls([Part(">i4", length), Part(form, values(counts, own) - epoch)], array)
 
     return encode
 
 
 def _interval(array: pa.Array) -> Pieces:
     """Microseconds; no days, no months."""
-    parts = [Part(">i4", 16), Part(">i8", _values(array.cast(pa.int64()), "<i8")), Part(">i4", 0), Part(">i4", 0)]
+    parts = [Part(">i4", 16), Part(">i8", values(array.cast(pa.int64()), "<i8")), Part(">i4", 0), Part(">i4", 0)]
     return _with_nulls(parts, array)
 
 
@@ -220,7 +156,7 @@ def _numeric(array: pa.Array) -> Pieces:
     shift = -scale % _BASE_DIGITS
     before, after = -(-(precision - scale) // _BASE_DIGITS), (scale + shift) // _BASE_DIGITS
     if precision + shift <= _SINGLE:
-        words = _values(array, f"V{array.type.byte_width}").view("<i8")[:: array.type.byte_width // 8]
+        words = values(array, f"V{array.type.byte_width}").view("<i8")[:: array.type.byte_width // 8]
         negative, digits = words < 0, _digits(np.abs(words).view("<u8") * np.uint64(10**shift), before + after)
     else:
         negative, limbs = _limbs(array)
@@ -230,7 +166,7 @@ def _numeric(array: pa.Array) -> Pieces:
 
 def _whole_numeric(array: pa.Array) -> Pieces:
     signed = pa.types.is_signed_integer(array.type)
-    words = _values(array.cast(pa.int64() if signed else pa.uint64()), "<i8" if signed else "<u8")
+    words = values(array.cast(pa.int64() if signed else pa.uint64()), "<i8" if signed else "<u8")
     magnitude = np.abs(words).view("<u8")
     return _numeric_parts(array, words < 0, _digits(magnitude, 5), 4, 0)
 
@@ -257,7 +193,7 @@ def _digits(magnitude: NDArray[np.uint64], count: int) -> list[NDArray[np.uint64
 def _limbs(array: pa.Array) -> tuple[NDArray[np.bool_], list[NDArray[np.uint64]]]:
     """The sign, and the magnitude in words of 32 bits, the lowest first."""
     width = array.type.byte_width
-    raw = _values(array, f"V{width}").view("<u4").reshape(len(array), width // 4)
+    raw = values(array, f"V{width}").view("<u4").reshape(len(array), width // 4)
     negative = raw[:, -1] >> 31 == 1
     carry = negative.astype(np.uint64)
     limbs = []
