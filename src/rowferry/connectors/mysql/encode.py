@@ -76,12 +76,6 @@ def _moment(array: pa.Array) -> pa.Array:
         return plain.cast(LARGE)
 
 
-def _check_range(counts: pa.Array, first: int, end: int) -> None:
-    least, most = (value.as_py() for value in pc.min_max(counts).values())
-    if least is not None and (least < first or most >= end):
-        raise OutOfRange("a date before the year 1 or after 9999, which these servers do not have")
-
-
 def _duration(array: pa.Array) -> pa.Array:
     count = array.cast(pa.int64())
     size = pc.abs(count)
