@@ -57,7 +57,8 @@ class Journey:
         assert outcome.state is StreamState.FINISHED, outcome.error and outcome.error.message
         assert_equal(job)
         # Findings of tables come as the tables end, in any order.
-        self.reports.append(sorted(f"{finding.severity}: {finding.message}" for finding in outcome.report))
+        said = (f"{finding.severity}: {finding.message}" for finding in outcome.report)
+        self.reports.append(sorted(line.replace("\n", "\\n") for line in said))
         self.places.append((server, there))
 
     def difference(self) -> list[str]:

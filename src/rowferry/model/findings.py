@@ -27,12 +27,16 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Remark:
-    """A part of a structure that a source has and no target takes over; `text` goes on from the table's name."""
+    """A part of a structure that a source has and a target may not take over; `text` goes on from the table's name.
+
+    `since`: the first version of the source's own engine that can take it over (None: no target does).
+    """
 
     text: str
     column: str | None = None
     item: str | None = None
     severity: Severity = Severity.WARNING
+    since: int | None = None
 
     def about(self, table: str) -> Finding:
         """The remark as a finding about that table."""

@@ -61,12 +61,30 @@ class Default:
 
 
 @dataclass(frozen=True, slots=True)
+class Numbering:
+    """How a server numbers a column; what is None is as the server would choose it.
+
+    `always`: a number that somebody gives is refused. `following` is the number that comes next.
+    """
+
+    always: bool = False
+    increment: int = 1
+    start: int | None = None
+    lowest: int | None = None
+    highest: int | None = None
+    cache: int = 1
+    cycle: bool = False
+    following: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Column:
     """One column. `identity`: the server numbers it. `generated`: the SQL it is computed from.
 
     `extra` is what the catalogue of the column's own engine says besides (MySQL: "invisible", "stored generated" …).
     `read_as` is the SQL that is read in the column's place, where a policy puts other values for some (None: itself).
     `wanted` is the type that the target has been asked to give the column (None: the one that fits best).
+    `numbering` is more about an identity, from an engine that has more to say.
     """
 
     name: str
@@ -80,6 +98,24 @@ class Column:
     extra: str = ""
     read_as: str | None = None
     wanted: NativeType | None = None
+    numbering: Numbering | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NativeIndex:
+    """An index, or a constraint that rests on one, in the words of its own engine, for a target of that engine.
+
+    `kind` is INDEX, UNIQUE INDEX or CONSTRAINT; `definition` is what the engine says behind the name. `options` are
+    storage parameters (name=value) that it does not say there. `comment` is the constraint's, `index_comment` the
+    index's.
+    """
+
+    name: str
+    kind: str
+    definition: str
+    options: tuple[str, ...] = ()
+    comment: str = ""
+    index_comment: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,13 +130,17 @@ class IndexPart:
 
 @dataclass(frozen=True, slots=True)
 class Index:
-    """A secondary index. `method` is the engine's word: btree, hash, fulltext, spatial, gin …"""
+    """A secondary index. `method` is the engine's word: btree, hash, fulltext, spatial, gin …
+
+    `native` says all of it, for a target of the same engine; the rest is what every engine understands.
+    """
 
     name: str
     parts: tuple[IndexPart, ...]
     unique: bool = False
     method: str = "btree"
     predicate: str | None = None
+    native: NativeIndex | None = None
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -110,7 +150,12 @@ class Index:
 
 @dataclass(frozen=True, slots=True)
 class ForeignKey:
-    """A reference to another table. Actions are SQL's: NO ACTION, RESTRICT, CASCADE, SET NULL, SET DEFAULT."""
+    """A reference to another table. Actions are SQL's: NO ACTION, RESTRICT, CASCADE, SET NULL, SET DEFAULT.
+
+    `timing` is SQL's, too: DEFERRABLE, DEFERRABLE INITIALLY DEFERRED. `set_columns` are those that `on_delete` sets
+    (none: all). `period`: the last columns are ranges that must lie in the other table's. Not `validated`: rows that
+    were there before may break it.
+    """
 
     name: str
     columns: tuple[str, ...]
@@ -118,14 +163,28 @@ class ForeignKey:
     referenced_columns: tuple[str, ...]
     on_update: str = "NO ACTION"
     on_delete: str = "NO ACTION"
+    match_full: bool = False
+    timing: str = ""
+    set_columns: tuple[str, ...] = ()
+    period: bool = False
+    enforced: bool = True
+    validated: bool = True
+    comment: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """A check constraint, its expression in the source's SQL."""
+    """A check constraint, its expression in the source's SQL.
+
+    `inherited`: tables that inherit have it, too. Not `validated`: rows that were there before may break it.
+    """
 
     name: str
     expression: str
+    inherited: bool = True
+    enforced: bool = True
+    validated: bool = True
+    comment: str = ""
 
 
 Named = Index | ForeignKey | Check
@@ -192,7 +251,9 @@ class Table:
 
     `key` names the columns (not null, unique together) by which the table may be split, empty where there
     are none. `estimated_rows` and `estimated_bytes` are the server's guess. `next_identity` is the number
-    the identity column will hand out next. `remarks`: what else there is to the table that nothing here can say.
+    the identity column will hand out next. `native_key` and `exclusions`: the primary key, and constraints that only
+    its own engine knows, in that engine's words. `unlogged`: the table does not survive a crash of its server.
+    `remarks`: what else there is to the table; of a planned table, what of that the target does not take over.
     """
 
     name: TableName
@@ -208,6 +269,9 @@ class Table:
     estimated_rows: int = 0
     estimated_bytes: int = 0
     next_identity: int | None = None
+    native_key: NativeIndex | None = None
+    exclusions: tuple[NativeIndex, ...] = ()
+    unlogged: bool = False
     remarks: tuple[Remark, ...] = ()
 
     def column(self, name: str) -> Column:
@@ -226,16 +290,19 @@ class Table:
         if not selection.columns:
             return replace(self, selection=selection)
         kept = set(selection.columns)
+        whole = replace(self, indexes=tuple(replace(index, native=None) for index in self.indexes))
         narrowed = replace(
             self,
             selection=selection,
             columns=tuple(self.column(name) for name in selection.columns),
             primary_key=self.primary_key if kept.issuperset(self.primary_key) else (),
-            indexes=tuple(i for i in self.indexes if len(i.columns) == len(i.parts) and kept.issuperset(i.columns)),
+            indexes=tuple(i for i in whole.indexes if len(i.columns) == len(i.parts) and kept.issuperset(i.columns)),
             foreign_keys=tuple(f for f in self.foreign_keys if kept.issuperset(f.columns)),
             checks=(),
+            native_key=None,
+            exclusions=(),
         )
-        return replace(narrowed, remarks=(*self.remarks, *_lost(self, narrowed)))
+        return replace(narrowed, remarks=(*self.remarks, *_lost(whole, narrowed)))
 
 
 def _lost(whole: Table, narrowed: Table) -> list[Remark]:

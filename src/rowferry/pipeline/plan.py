@@ -119,8 +119,8 @@ def _remarks(job: Job, sources: Sequence[Source], planned: Sequence[PlannedTable
     """What stays behind of the sources' structure, where a database takes it over."""
     if job.config.target.spec.db is None:
         return []
-    new = [table.source for table in planned if not table.existing]
-    found = [remark.about(str(table.name)) for table in new for remark in table.remarks]
+    new = [table for table in planned if not table.existing]
+    found = [remark.about(str(table.source.name)) for table in new for remark in table.target.remarks]
     for source, part in zip(sources, job.config.source.connections, strict=True):
         if not (part.tables or part.queries):
             found += [remark.about("") for remark in source.besides()]

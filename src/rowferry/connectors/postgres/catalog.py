@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import psycopg
@@ -14,12 +15,12 @@ from rowferry.connectors.postgres.connect import translate
 from rowferry.connectors.postgres.defaults import classify, is_next_value
 from rowferry.connectors.postgres.natives import Natives, load_natives
 from rowferry.connectors.postgres.remarks import load_besides, load_remarks
-from rowferry.connectors.postgres.structure import Keys, Structure, load_structure, next_values
+from rowferry.connectors.postgres.structure import Keys, Structure, load_numbering, load_structure
 from rowferry.connectors.postgres.types import neutral_type
 from rowferry.connectors.postgres.versions import Since, spelled
 from rowferry.errors import InvalidInput, ReadFailed
 from rowferry.model.findings import Remark
-from rowferry.model.tables import Column, Default, Table, TableName
+from rowferry.model.tables import Column, Default, Numbering, Table, TableName
 from rowferry.model.types import Integer
 
 Session = psycopg.Connection[tuple[Any, ...]]
@@ -50,7 +51,7 @@ VIEW_KINDS = ("v", "m")
 
 RELATIONS = f"""
 WITH RECURSIVE wanted AS (
-    SELECT c.oid, n.nspname, c.relname, c.relkind
+    SELECT c.oid, n.nspname, c.relname, c.relkind, c.relpersistence
     FROM pg_class c
     JOIN pg_namespace n ON n.oid = c.relnamespace
     WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition AND c.relpersistence <> 't'
@@ -75,7 +76,7 @@ WITH RECURSIVE wanted AS (
     FROM sizes GROUP BY root
 )
 SELECT w.oid::int8, w.nspname::text, w.relname::text, coalesce(obj_description(w.oid, 'pg_class'), ''),
-       coalesce(e.guess, 0), coalesce(e.bytes, 0)
+       coalesce(e.guess, 0), coalesce(e.bytes, 0), w.relpersistence = 'u'
 FROM wanted w LEFT JOIN estimates e ON e.root = w.oid
 ORDER BY w.nspname::text COLLATE "C", w.relname::text COLLATE "C"
 """
@@ -88,7 +89,10 @@ of the columns' usual widths where nothing was ever counted.
 COLUMNS = """
 SELECT a.attrelid::int8, a.attname::text, a.atttypid::int8, a.atttypmod, format_type(a.atttypid, a.atttypmod),
        NOT a.attnotnull, a.attidentity <> '', {generated},
-       pg_get_expr(d.adbin, d.adrelid), coalesce(col_description(a.attrelid, a.attnum), '')
+       pg_get_expr(d.adbin, d.adrelid), coalesce(col_description(a.attrelid, a.attnum), ''),
+       (SELECT format('%%I.%%I', n.nspname, o.collname)
+        FROM pg_collation o JOIN pg_namespace n ON n.oid = o.collnamespace JOIN pg_type t ON t.oid = a.atttypid
+        WHERE o.oid = a.attcollation AND o.oid <> t.typcollation AND o.collname <> 'default')
 FROM pg_attribute a
 LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
 WHERE a.attrelid = ANY(%(oids)s::oid[]) AND a.attnum > 0 AND NOT a.attisdropped
@@ -117,6 +121,7 @@ class _Relation(NamedTuple):
     comment: str
     rows: int
     size: int
+    unlogged: bool
 
 
 class _Attribute(NamedTuple):
@@ -130,6 +135,7 @@ class _Attribute(NamedTuple):
     generated: bool
     expression: str | None
     comment: str
+    collation: str | None
 
 
 def list_tables(connection: Session, schemas: Sequence[str] = (), include_system: bool = False) -> list[TableName]:
@@ -247,20 +253,19 @@ def _described(connection: Session, relations: Sequence[_Relation]) -> list[Tabl
     attributes = [_Attribute(*row) for row in connection.execute(spelled(COLUMNS, version), {"oids": oids})]
     natives = load_natives(connection, (attribute.type for attribute in attributes))
     structure = load_structure(connection, oids)
-    numbers = next_values(connection, oids)
+    numbers = load_numbering(connection, oids)
     remarks = load_remarks(connection, oids)
     columns: defaultdict[int, list[Column]] = defaultdict(list)
     for attribute in attributes:
-        columns[attribute.relation].append(_column(attribute, natives))
-    return [
-        _table(relation, columns[relation.oid], structure, numbers, remarks.get(relation.oid, ()))
-        for relation in relations
-    ]
+        numbering = numbers.get((attribute.relation, attribute.name))
+        columns[attribute.relation].append(_column(attribute, natives, numbering))
+    return [_table(relation, columns[relation.oid], structure, remarks.get(relation.oid, ())) for relation in relations]
 
 
-def _column(attribute: _Attribute, natives: Natives) -> Column:
+def _column(attribute: _Attribute, natives: Natives, numbering: Numbering | None) -> Column:
     native = natives.native(attribute.type, attribute.modifier, attribute.declared)
     neutral = neutral_type(native)
+    native = replace(native, collation=attribute.collation)
     expression = attribute.expression
     # A column that may be NULL is none that a server numbers: it would number the NULLs, too.
     numbered = (
@@ -276,6 +281,7 @@ def _column(attribute: _Attribute, natives: Natives) -> Column:
         nullable=attribute.nullable,
         default=default,
         identity=attribute.identity or numbered,
+        numbering=numbering if attribute.identity or numbered else None,
         generated=expression if attribute.generated else None,
         comment=attribute.comment,
     )
@@ -285,11 +291,10 @@ def _table(
     relation: _Relation,
     columns: Sequence[Column],
     structure: Structure,
-    numbers: Mapping[tuple[int, str], int],
     remarks: Sequence[Remark],
 ) -> Table:
     keys = structure.keys.get(relation.oid, Keys())
-    identity = next((column.name for column in columns if column.identity), "")
+    numbering = next((column.numbering for column in columns if column.identity), None)
     return Table(
         name=TableName(relation.schema, relation.name),
         columns=tuple(columns),
@@ -301,6 +306,9 @@ def _table(
         comment=relation.comment,
         estimated_rows=relation.rows,
         estimated_bytes=relation.size,
-        next_identity=numbers.get((relation.oid, identity)),
+        next_identity=numbering.following if numbering else None,
+        native_key=keys.native,
+        exclusions=tuple(keys.exclusions),
+        unlogged=relation.unlogged,
         remarks=tuple(remarks),
     )

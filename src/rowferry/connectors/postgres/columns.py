@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from rowferry.connectors.postgres.ddl import sql_default
 from rowferry.connectors.postgres.expressions import computed, default_expression
 from rowferry.connectors.postgres.names import qualified, shortened
-from rowferry.connectors.postgres.types_write import ENGINE, native_type, write_rule
+from rowferry.connectors.postgres.types_write import DIALECT, ENGINE, native_type, write_rule
 from rowferry.model import types as t
 from rowferry.model.findings import Finding, Severity
 from rowferry.model.tables import Column, NativeType, Table
@@ -31,11 +31,15 @@ class Doubt:
 
 @dataclass
 class Notes:
-    """What mapping one table found out, in the source's names."""
+    """What mapping one table found out, in the source's names.
+
+    `carried`: columns and named parts (a column's name or none, a part's name or none) that the target takes over.
+    """
 
     table: Table
     findings: list[Finding] = field(default_factory=list)
     doubts: list[Doubt] = field(default_factory=list)
+    carried: set[tuple[str | None, str | None]] = field(default_factory=set)
 
     def say(self, severity: Severity, message: str, *, column: str | None = None, item: str | None = None) -> None:
         """Add a finding about the table; `message` goes on from its name."""
@@ -83,7 +87,8 @@ def map_columns(
         elif not column.identity:
             target = _with_default(notes, column, target, dialect)
         mapped.append(target)
-    _note_collations(notes)
+    if dialect != DIALECT:
+        _note_collations(notes)
     _doubt_computed(notes, mapped)
     return tuple(mapped)
 

@@ -14,12 +14,12 @@ from rowferry.connectors.base import PlannedTable
 from rowferry.connectors.postgres import ddl
 from rowferry.connectors.postgres.facts import Session
 from rowferry.connectors.postgres.failures import reason, while_writing
-from rowferry.connectors.postgres.names import literal, quoted, shortened
+from rowferry.connectors.postgres.names import shortened
 from rowferry.connectors.postgres.secondary import enum_check
 from rowferry.connectors.postgres.versions import Since
 from rowferry.model import types as t
 from rowferry.model.findings import Finding, Severity
-from rowferry.model.tables import Check, Column, Table, TableName
+from rowferry.model.tables import Check, Column, Index, Numbering, Table, TableName
 
 BUILD_SETTINGS = (
     "SET LOCAL maintenance_work_mem = '256MB'",
@@ -58,10 +58,19 @@ def add_foreign_keys(session: Session, table: PlannedTable) -> list[Finding]:
     findings = []
     for key in table.target.foreign_keys:
         if key.name not in constraints:
-            refused = _try(session, [ddl.add_foreign_key(table.target.name, key)])
+            comment = ddl.comment_constraint(table.target.name, key.name, key.comment)
+            refused = _add_constraint(session, ddl.add_foreign_key(table.target.name, key), key.validated, comment)
             if refused:
                 findings.append(_left_out(table, f"the foreign key {key.name}", key.name, refused))
     return findings
+
+
+def make_unlogged(session: Session, table: PlannedTable) -> list[Finding]:
+    """A table that was unlogged on the source is so from now on: until all was written a crash must not empty it."""
+    if table.existing or not table.target.unlogged or _try(session, [ddl.make_unlogged(table.target.name)]) is None:
+        return []
+    name = str(table.source.name)
+    return [one.about(name) for one in table.source.remarks if one.since == 0 and not (one.column or one.item)]
 
 
 def restore_foreign_keys(
@@ -89,12 +98,14 @@ def _finish_new(session: Session, table: PlannedTable) -> list[Finding]:
     target, findings = table.target, []
     constraints, keyed, indexes = _present(session, target.name)
     if target.primary_key and not keyed:
-        _build(session, [ddl.add_primary_key(target)])
+        findings += _add_key(session, table)
     for index in target.indexes:
         if index.name not in indexes:
-            refused = _try(session, [ddl.create_index(target.name, index)])
-            if refused:
-                findings.append(_left_out(table, f"the index {index.name}", index.name, refused))
+            findings += _add_index(session, table, index)
+    for native in target.exclusions:
+        if native.name not in indexes:
+            refused = _try(session, ddl.in_own_words(target.name, native))
+            findings += [_left_out(table, f"the constraint {native.name}", native.name, refused)] if refused else []
     for check in target.checks:
         if check.name not in constraints:
             findings += _add_check(session, table, check)
@@ -109,13 +120,18 @@ def _finished_at_once(session: Session, table: Table) -> bool:
     numbered = [column for column in table.columns if column.identity]
     if any(column.native.name not in _SUPPORTED for column in numbered):
         return False
-    statements = [ddl.add_primary_key(table)] if table.primary_key else []
-    statements += [ddl.create_index(table.name, index) for index in table.indexes]
-    statements += [ddl.add_check(table.name, check) for check in table.checks]
+    statements = _key_statements(table) if table.primary_key else []
+    for index in table.indexes:
+        statements += _index_statements(table.name, index)
+    for native in table.exclusions:
+        statements += ddl.in_own_words(table.name, native)
+    for check in table.checks:
+        statements.append(ddl.add_check(table.name, check))
+        statements += ddl.comment_constraint(table.name, check.name, check.comment)
     for column in numbered:
         statements += [ddl.forbid_null(table.name, column.name)] if column.nullable else []
-        statements.append(ddl.add_identity(table.name, column.name))
-        statements.append(ddl.move_new_identity(table.name, column.name, table.next_identity or 1))
+        statements.append(ddl.add_identity(table.name, column.name, column.numbering or Numbering()))
+        statements.append(ddl.move_sequence(table.name, column.name, _following(table, column)))
     statements += ddl.comments(table)
     return not statements or _try(session, ["; ".join(["SET LOCAL synchronous_commit = off", *statements])]) is None
 
@@ -154,9 +170,54 @@ def _left_out(table: PlannedTable, what: str, item: str, why: str) -> Finding:
     return Finding(Severity.WARNING, name, f"{name}: {what} is left out, because {why}.", item=item)
 
 
+def _key_statements(table: Table) -> list[str]:
+    native = table.native_key
+    return ddl.in_own_words(table.name, native) if native else [ddl.add_primary_key(table)]
+
+
+def _index_statements(table: TableName, index: Index) -> list[str]:
+    return ddl.in_own_words(table, index.native) if index.native else [ddl.create_index(table, index)]
+
+
+def _add_key(session: Session, table: PlannedTable) -> list[Finding]:
+    refused = _try(session, _key_statements(table.target)) if table.target.native_key else None
+    if table.target.native_key and refused is None:
+        return []
+    _build(session, [ddl.add_primary_key(table.target)])
+    native = table.source.native_key
+    return _less(table, "the primary key", native.name, refused) if native and refused else []
+
+
+def _add_index(session: Session, table: PlannedTable, index: Index) -> list[Finding]:
+    """In its own words, or in plain ones where the server refuses those."""
+    refused = _try(session, _index_statements(table.target.name, index))
+    if refused is None:
+        return []
+    if index.native and _try(session, [ddl.create_index(table.target.name, index)]) is None:
+        return _less(table, f"the index {index.name}", index.name, refused)
+    return [_left_out(table, f"the index {index.name}", index.name, refused)]
+
+
+def _less(table: PlannedTable, what: str, item: str, why: str) -> list[Finding]:
+    """What it costs that the target took only the plain form of a part."""
+    name = str(table.source.name)
+    remarks = [one for one in table.source.remarks if one.item == item and one.since is not None]
+    plain = f"{name}: {what} has only its plain form here, because {why}."
+    return [Finding(Severity.WARNING, name, plain, item=item), *(remark.about(name) for remark in remarks)]
+
+
+def _add_constraint(session: Session, statement: str, validated: bool, comment: list[str]) -> str | None:
+    """Why it was refused; one that the source's rows need not obey is taken as it is where they do not."""
+    refused = _try(session, [statement, *comment])
+    if refused is None or validated:
+        return refused
+    return refused if _try(session, [f"{statement} NOT VALID", *comment]) else None
+
+
 def _add_check(session: Session, table: PlannedTable, check: Check) -> list[Finding]:
     """An enum's check lets MySQL's error value '' in when a row holds it: the value stays, and somebody is told."""
-    refused = _try(session, [ddl.add_check(table.target.name, check)])
+    comment = ddl.comment_constraint(table.target.name, check.name, check.comment)
+    refused = _add_constraint(session, ddl.add_check(table.target.name, check), check.validated, comment)
     if refused is None:
         return []
     enum = next((c for c in table.target.columns if _is_check_of(c, check)), None)
@@ -182,7 +243,9 @@ def _number(session: Session, table: PlannedTable, column: Column) -> list[Findi
         return []
     name, findings = table.target.name, []
     if _sequence(session, name, column.name) is None:
-        _NUMBERING.get(column.native.name, _refuse_numbering)(session, name, column)
+        refused = _NUMBERING.get(column.native.name, _refuse_numbering)(session, name, column)
+        if refused:
+            findings.append(_plainly_numbered(table, column, refused))
     if _sequence(session, name, column.name) is None:
         message = f"the numbering of {column.name}"
         findings.append(_left_out(table, message, column.name, f"a {column.native.declared} cannot be numbered"))
@@ -193,23 +256,34 @@ def _number(session: Session, table: PlannedTable, column: Column) -> list[Findi
     return findings
 
 
-def _identity(session: Session, name: TableName, column: Column) -> None:
-    _build(
-        session,
-        [ddl.forbid_null(name, column.name)] if column.nullable else [],
-    )
-    _build(session, [ddl.add_identity(name, column.name)])
+def _plainly_numbered(table: PlannedTable, column: Column, why: str) -> Finding:
+    name = str(table.source.name)
+    text = f"{name}, column {column.name}: is numbered from 1 by 1 here, and otherwise there, because {why}."
+    return Finding(Severity.WARNING, name, text, column.name)
 
 
-def _own_sequence(session: Session, name: TableName, column: Column) -> None:
+def _identity(session: Session, name: TableName, column: Column) -> str | None:
+    """Why it could not be numbered in the source's way, and so was in the plain one."""
+    if column.nullable:
+        _build(session, [ddl.forbid_null(name, column.name)])
+    numbering = column.numbering or Numbering()
+    refused = _try(session, [ddl.add_identity(name, column.name, numbering)]) if column.numbering else None
+    if refused or column.numbering is None:
+        _build(session, [ddl.add_identity(name, column.name, Numbering(always=numbering.always))])
+    return refused
+
+
+def _own_sequence(session: Session, name: TableName, column: Column) -> str | None:
     _build(session, ddl.own_sequence(name, column.name, shortened(f"{name.name}_{column.name}_seq")))
+    return None
 
 
-def _refuse_numbering(session: Session, name: TableName, column: Column) -> None:
+def _refuse_numbering(session: Session, name: TableName, column: Column) -> str | None:
     """A float, say; MySQL numbers even those."""
+    return None
 
 
-_NUMBERING: dict[str, Callable[[Session, TableName, Column], None]] = {
+_NUMBERING: dict[str, Callable[[Session, TableName, Column], str | None]] = {
     **dict.fromkeys(_SUPPORTED, _identity),
     "numeric": _own_sequence,
 }
@@ -229,12 +303,12 @@ def _move_sequence(session: Session, table: Table, column: Column) -> None:
     sequence = _sequence(session, table.name, column.name)
     if sequence is None:
         return
-    source = table.next_identity if column.identity and table.next_identity is not None else 1
-    statement = f"""
-    WITH s AS (SELECT seqmax, seqmin FROM pg_sequence WHERE seqrelid = {literal(sequence)}::regclass),
-    n AS (SELECT greatest(
-        {int(source)}::numeric, (SELECT max({quoted(column.name)})::numeric + 1 FROM {ddl.place(table.name)}),
-        (SELECT last_value + CASE WHEN is_called THEN 1 ELSE 0 END FROM {sequence})) AS next)
-    SELECT setval({literal(sequence)}::regclass, greatest(least(next, seqmax), seqmin)::bigint, next > seqmax) FROM n, s
-    """
-    session.execute(statement.encode())
+    session.execute(ddl.move_sequence(table.name, column.name, _following(table, column), sequence).encode())
+
+
+def _following(table: Table, column: Column) -> int:
+    """The number that the source would give next, as far as it is known."""
+    if column.numbering is not None and column.numbering.following is not None:
+        return column.numbering.following
+    known = table.next_identity if column.identity else None
+    return 1 if known is None else known

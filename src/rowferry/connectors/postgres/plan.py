@@ -11,12 +11,15 @@ from rowferry.connectors.postgres.columns import Doubt, Notes, enum_name, map_co
 from rowferry.connectors.postgres.expressions import refused_queries
 from rowferry.connectors.postgres.facts import PLAIN_KINDS, Facts, Session, computes, missing_types, not_empty
 from rowferry.connectors.postgres.names import Names, column_names, shortened
+from rowferry.connectors.postgres.own import Own, find_own
 from rowferry.connectors.postgres.policies import Situation, check_schema_policy, check_write_mode, misfits
 from rowferry.connectors.postgres.secondary import (
     Translator,
     map_checks,
+    map_exclusions,
     map_foreign_keys,
     map_indexes,
+    map_key,
     unique_key,
 )
 from rowferry.connectors.postgres.types_write import ENGINE
@@ -77,10 +80,13 @@ def make_plan(question: Question, tables: Sequence[Table], facts: Facts, session
         for name, table in situation.tables.items()
     ]
     _refuse_misfits(question, drafts, facts)
+    own = find_own(session, question.dialect, tables, facts.database)
     for draft in drafts:
-        draft.target = _kept(question, draft, facts) if draft.existing else _new_columns(question, draft, session)
-    _map_structure(question, drafts, facts, kept)
+        draft.target = _kept(question, draft, facts) if draft.existing else _new_columns(question, draft, session, own)
+    _map_structure(question, drafts, facts, own)
     _resolve_doubts(drafts, session)
+    for draft in drafts:
+        draft.target = replace(draft.target, remarks=own.left(draft.notes))
     if question.created is None:
         _check_rows(question, situation, drafts, session)
     findings = [finding for draft in drafts for finding in draft.notes.findings]
@@ -122,7 +128,7 @@ def _kept(question: Question, draft: Draft, facts: Facts) -> Table:
     name = TableName(question.schema, draft.name)
     return replace(
         source, name=name, columns=tuple(columns), primary_key=(), key=keys[0] if keys else (),
-        indexes=(), foreign_keys=(), checks=(), comment="",
+        indexes=(), foreign_keys=(), checks=(), comment="", native_key=None, exclusions=(), unlogged=False,
     )  # fmt: skip
 
 
@@ -147,15 +153,20 @@ def _note_existing(notes: Notes, source: Column, there: Column) -> None:
         )
 
 
-def _new_columns(question: Question, draft: Draft, session: Session) -> Table:
-    source = draft.notes.table
+def _new_columns(question: Question, draft: Draft, session: Session, own: Own) -> Table:
+    source, notes = draft.notes.table, draft.notes
     if draft.name != source.name.name:
-        draft.notes.say(Severity.INFO, f": is called {draft.name} on the target, where names have at most 63 bytes.")
-    columns = map_columns(draft.notes, draft.columns, question.dialect, question.schema, computes(session))
+        notes.say(Severity.INFO, f": is called {draft.name} on the target, where names have at most 63 bytes.")
+    columns = map_columns(notes, draft.columns, question.dialect, question.schema, computes(session))
+    if own.version and source.unlogged:
+        notes.carried.add((None, None))
     return replace(
         source,
         name=TableName(question.schema, draft.name),
-        columns=columns,
+        columns=tuple(own.column(notes, *pair) for pair in zip(source.columns, columns, strict=True)),
+        unlogged=source.unlogged and own.version > 0,
+        native_key=None,
+        exclusions=(),
         primary_key=tuple(draft.columns[name] for name in source.primary_key),
         key=(),
         indexes=(),
@@ -164,28 +175,42 @@ def _new_columns(question: Question, draft: Draft, session: Session) -> Table:
     )
 
 
-def _map_structure(question: Question, drafts: Sequence[Draft], facts: Facts, kept: Collection[str]) -> None:
-    """Indexes, checks and foreign keys of the new tables; names are given in the order of the tables."""
-    options = question.request.structure
+def _map_structure(question: Question, drafts: Sequence[Draft], facts: Facts, own: Own) -> None:
+    """Keys, indexes, checks and foreign keys of the new tables; names are given in the order of the tables."""
+    options, upsert = question.request.structure, question.request.write_mode is WriteMode.UPSERT
     ours = {draft.name for draft in drafts if not draft.existing}
     pool = Names({r.name for r in facts.relations.values() if r.name not in ours and r.owner not in ours})
-    pool.taken.update(name for draft in drafts for name in (draft.name, shortened(f"{draft.name}_pkey")))
-    targets = {
-        draft.notes.table.name: (draft.target.name, draft.columns) for draft in drafts if draft.name in ours | set(kept)
-    }
+    pool.taken.update(draft.name for draft in drafts)
+    keys = {draft.name: _key_name(draft, pool, own) for draft in drafts}
+    pool.taken.update(shortened(f"{draft.name}_pkey") for draft in drafts)
+    targets = {draft.notes.table.name: (draft.target.name, draft.columns) for draft in drafts}
     there = {r.name: TableName(question.schema, r.name) for r in facts.relations.values() if r.kind in PLAIN_KINDS}
     for draft in drafts:
         if draft.existing:
             continue
-        by = Translator(draft.notes, draft.target.columns, draft.columns, question.dialect)
-        constraints = Names({shortened(f"{draft.name}_pkey")})
+        by = Translator(draft.notes, draft.target.columns, draft.columns, question.dialect, own, upsert)
+        key = map_key(by, keys[draft.name])
+        indexes = map_indexes(by, pool) if options.indexes else ()
+        exclusions = map_exclusions(by, pool) if options.indexes else ()
+        named = [one.native for one in indexes if one.native] + [*exclusions]
+        constraints = Names({key.name if key else shortened(f"{draft.name}_pkey"), *(one.name for one in named)})
         draft.target = replace(
             draft.target,
-            indexes=map_indexes(by, pool) if options.indexes else (),
+            native_key=key,
+            indexes=indexes,
+            exclusions=exclusions,
             checks=map_checks(by, constraints) if options.check_constraints else (),
             foreign_keys=map_foreign_keys(by, constraints, targets, there) if options.foreign_keys else (),
         )
         draft.target = replace(draft.target, key=unique_key(draft.target))
+
+
+def _key_name(draft: Draft, pool: Names, own: Own) -> str | None:
+    """What the primary key is called there, if that can be said and is free; the server's own choice is kept for it."""
+    native = draft.notes.table.native_key
+    if draft.existing or native is None or not own.version:
+        return None
+    return draft.notes.named("primary key", native.name, pool.take(native.name, f"{draft.name}_pkey"))
 
 
 def _resolve_doubts(drafts: Sequence[Draft], session: Session) -> None:

@@ -7,11 +7,13 @@ from dataclasses import dataclass, replace
 
 from rowferry.connectors.postgres.columns import Doubt, Notes, row_of
 from rowferry.connectors.postgres.expressions import translated
-from rowferry.connectors.postgres.names import Names, literal, quoted
+from rowferry.connectors.postgres.names import Names, literal, quoted, quoted_list
+from rowferry.connectors.postgres.own import Own
 from rowferry.connectors.postgres.types_write import DIALECT
+from rowferry.connectors.postgres.versions import Since
 from rowferry.model import types as t
 from rowferry.model.findings import Severity
-from rowferry.model.tables import Check, Column, ForeignKey, Index, IndexPart, Table, TableName
+from rowferry.model.tables import Check, Column, ForeignKey, Index, IndexPart, NativeIndex, Table, TableName
 
 ACTIONS = frozenset({"NO ACTION", "RESTRICT", "CASCADE", "SET NULL", "SET DEFAULT"})
 _METHODS = {"": "btree", "btree": "btree", "hash": "btree", "rtree": "btree"}
@@ -20,12 +22,22 @@ _METHODS = {"": "btree", "btree": "btree", "hash": "btree", "rtree": "btree"}
 
 @dataclass(frozen=True)
 class Translator:
-    """What the parts of one table's structure are translated by."""
+    """What the parts of one table's structure are translated by.
+
+    `upsert`: rows are told apart by a key before all else is there, so keys are plain ones.
+    """
 
     notes: Notes
     columns: tuple[Column, ...]
     names: Mapping[str, str]
     dialect: str
+    own: Own
+    upsert: bool
+
+    @property
+    def same(self) -> bool:
+        """Whether every column keeps its name."""
+        return all(old == new for old, new in self.names.items())
 
     def expression(self, text: str) -> str | None:
         """An expression of the source over the table's columns, as PostgreSQL says it."""
@@ -36,14 +48,51 @@ def map_indexes(by: Translator, pool: Names) -> tuple[Index, ...]:
     """The indexes that PostgreSQL can have, under names that are free in the schema."""
     mapped = []
     for index in by.notes.table.indexes:
-        found = _index(by, index)
+        keeps = by.own.index(by.notes, index.native, by.same) and not (by.upsert and index.unique)
+        own = index.native if keeps else None
+        found = index if own else _index(by, index)
         if found is not None:
             name = pool.take(index.name, f"{by.notes.table.name.name}_{index.name}")
             by.notes.named("index", index.name, name)
-            mapped.append(replace(found, name=name))
+            mapped.append(replace(found, name=name, native=_carried(by, own, name)))
+            if own:
+                continue
             if found.predicate or len(found.columns) < len(found.parts):
                 by.notes.doubts.append(_index_doubt(by, index, mapped[-1]))
     return tuple(mapped)
+
+
+def map_key(by: Translator, name: str | None) -> NativeIndex | None:
+    """The primary key under the name that it was given, in the source's words or else in plain ones.
+
+    None leaves it all to the server.
+    """
+    native = by.notes.table.native_key
+    if name is None or native is None:
+        return None
+    if not by.upsert and by.own.index(by.notes, native, by.same):
+        return _carried(by, native, name)
+    columns = quoted_list(by.names[column] for column in by.notes.table.primary_key)
+    return NativeIndex(name, "CONSTRAINT", f"PRIMARY KEY ({columns})")
+
+
+def map_exclusions(by: Translator, pool: Names) -> tuple[NativeIndex, ...]:
+    """The constraints that only PostgreSQL knows; what is said of the others stays said."""
+    mapped = []
+    for native in by.notes.table.exclusions:
+        if by.own.index(by.notes, native, by.same):
+            name = pool.take(native.name, f"{by.notes.table.name.name}_{native.name}")
+            by.notes.named("constraint", native.name, name)
+            mapped.append(replace(native, name=name))
+            by.notes.carried.add((None, native.name))
+    return tuple(mapped)
+
+
+def _carried(by: Translator, native: NativeIndex | None, name: str) -> NativeIndex | None:
+    if native is None:
+        return None
+    by.notes.carried.add((None, native.name))
+    return replace(native, name=name)
 
 
 def map_checks(by: Translator, pool: Names) -> tuple[Check, ...]:
@@ -60,10 +109,18 @@ def map_checks(by: Translator, pool: Names) -> tuple[Check, ...]:
         name = by.notes.named("check", check.name, pool.take(check.name))
         query = f"SELECT 1 FROM {row_of(by.columns)} WHERE ({expression})"
         by.notes.doubts.append(Doubt("check", name, query, message))
-        checks.append(Check(name, expression))
+        checks.append(_as_there(by, check, name, expression))
     table = by.notes.table.name.name
     enums = [column for column in by.columns if isinstance(column.type, t.Enum) and column.type.name is None]
     return (*checks, *(Check(pool.take(f"{table}_{column.name}_check"), enum_check(column)) for column in enums))
+
+
+def _as_there(by: Translator, check: Check, name: str, expression: str) -> Check:
+    if not by.own.version:
+        return Check(name, expression)
+    by.notes.carried.add((None, check.name))
+    enforced = check.enforced or by.own.version < Since.CONSTRAINTS_OF_18
+    return replace(check, name=name, expression=expression, enforced=enforced)
 
 
 def enum_check(column: Column, *extra: str) -> str:
@@ -90,7 +147,8 @@ def map_foreign_keys(
             )
             continue
         mapped.append(
-            ForeignKey(
+            replace(
+                _beside_actions(by, key),
                 name=by.notes.named("foreign key", key.name, pool.take(key.name)),
                 columns=tuple(by.names[name] for name in key.columns),
                 referenced=referenced[0],
@@ -100,6 +158,20 @@ def map_foreign_keys(
             )
         )
     return tuple(mapped)
+
+
+def _beside_actions(by: Translator, key: ForeignKey) -> ForeignKey:
+    """The key with as much of the source's words as the server knows."""
+    version = by.own.version
+    if not version:
+        return ForeignKey(key.name, key.columns, key.referenced, key.referenced_columns)
+    by.notes.carried.add((None, key.name))
+    return replace(
+        key,
+        set_columns=tuple(by.names[name] for name in key.set_columns) if version >= Since.SET_COLUMNS else (),
+        period=key.period and version >= Since.CONSTRAINTS_OF_18,
+        enforced=key.enforced or version < Since.CONSTRAINTS_OF_18,
+    )
 
 
 def unique_key(table: Table) -> tuple[str, ...]:

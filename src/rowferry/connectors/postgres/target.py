@@ -110,6 +110,8 @@ class PostgresTarget:
         with self._session("adding foreign keys") as session:
             known = journal.records(session, stream) or {}
             for table in tables:
+                findings += finish.make_unlogged(session, table)
+            for table in tables:
                 findings += finish.add_foreign_keys(session, table)
                 record = known.get(str(table.target.name))
                 if record is not None and record.suspended:

@@ -14,13 +14,16 @@ from typing import NamedTuple
 class Since(IntEnum):
     """What a server can do, and the first version (`server_version_num`) that can.
 
-    Ranges of blocks are read without passing over the others; a transaction's age can end it.
+    Ranges of blocks are read without passing over the others; a transaction's age can end it. A foreign key sets some
+    of its columns only; a constraint is over periods, or not enforced.
     """
 
     PARALLEL_BUILDS = 110000
     COMPUTED_COLUMNS = 120000
     BLOCK_RANGES = 140000
+    SET_COLUMNS = 150000
     TRANSACTION_TIMEOUT = 170000
+    CONSTRAINTS_OF_18 = 180000
 
 
 class _Spelling(NamedTuple):
