@@ -20,6 +20,7 @@ from rowferry.model.tables import (
     ForeignKey,
     Index,
     IndexPart,
+    NativeIndex,
     Selection,
     Sort,
     Table,
@@ -107,7 +108,8 @@ def test_structure(place: Place) -> None:
     assert table.foreign_keys == (ForeignKey("up", ("p", "k"), parent, ("id", "kind"), "SET NULL", "CASCADE"),)
     indexes = {index.name: index for index in table.indexes}
     descending, upper = IndexPart("k", descending=True), IndexPart(None, "upper(k)")
-    assert indexes["part"] == Index("part", (descending, upper), unique=True, predicate="(p > 3)")
+    words = NativeIndex("part", "UNIQUE INDEX", "USING btree (k DESC, upper(k)) WHERE (p > 3)")
+    assert indexes["part"] == Index("part", (descending, upper), unique=True, predicate="(p > 3)", native=words)
     assert indexes["words"].method == "gin"
     assert indexes["words"].parts[0].expression == "to_tsvector('simple'::regconfig, k)"
     assert indexes["T.1_p_key"].unique

@@ -54,7 +54,8 @@ SELECT c.conrelid::int8, c.contype::text, c.conname::text, pg_get_expr(c.conbin,
        CASE WHEN c.condeferred THEN 'DEFERRABLE INITIALLY DEFERRED' WHEN c.condeferrable THEN 'DEFERRABLE' ELSE '' END,
        ARRAY(SELECT a.attname::text FROM unnest({set_columns}) WITH ORDINALITY AS k(number, at)
              JOIN pg_attribute a ON a.attrelid = c.conrelid AND a.attnum = k.number ORDER BY k.at),
-       {periods}, NOT c.connoinherit, {enforced}, c.convalidated, coalesce(obj_description(c.oid, 'pg_constraint'), '')
+       {periods}, NOT c.connoinherit, {enforced}, c.convalidated OR NOT {enforced},
+       coalesce(obj_description(c.oid, 'pg_constraint'), '')
 FROM pg_constraint c
 LEFT JOIN pg_class r ON r.oid = c.confrelid
 LEFT JOIN pg_namespace n ON n.oid = r.relnamespace
