@@ -8,7 +8,7 @@ from rowferry.model.streams import StreamState
 from rowferry.pipeline.job import Outcome
 from rowferry.pipeline.signals import Signals
 from tests.servers import MariaDb, Postgres
-from tests.structure.legs import Silent, assert_equal, begin, expect
+from tests.structure.legs import Silent, assert_equal, begin, expect, look
 
 TABLES = (
     "CREATE EXTENSION btree_gist",
@@ -76,3 +76,41 @@ def test_the_journey_is_the_same_with_18(mariadb: MariaDb, postgres18: Postgres)
     journey.travel(postgres18)
     expect(journey.reports[1], "postgres-2-report.txt")
     expect(journey.difference(), "postgres-difference.txt")
+
+
+def test_what_is_new_in_18_stays_in_18(postgres18: Postgres) -> None:
+    there, here = postgres18.new_database(), postgres18.new_database()
+    tables = (
+        *TABLES[:3],
+        "CREATE TABLE t (id int PRIMARY KEY, a int, CONSTRAINT lax CHECK (a > 10) NOT ENFORCED, "
+        "CONSTRAINT far FOREIGN KEY (a) REFERENCES parent ON DELETE CASCADE NOT ENFORCED)",
+        "INSERT INTO t (id, a) VALUES (1, 1), (2, -2)",
+        "CREATE TABLE stays (room int, span int4range, PRIMARY KEY (room, span WITHOUT OVERLAPS))",
+        "CREATE TABLE meals (room int, span int4range, UNIQUE (room, span WITHOUT OVERLAPS), "
+        "CONSTRAINT within FOREIGN KEY (room, PERIOD span) REFERENCES stays)",
+        "INSERT INTO stays VALUES (1, '[1,5)'), (1, '[5,9)')",
+        "INSERT INTO meals VALUES (1, '[2,3)')",
+    )
+    postgres18.execute(*tables, database=there)
+    postgres18.execute(TABLES[0], database=here)
+    assert [f.message for f in moved(postgres18.url(there), postgres18.url(here)).report if f.item] == []
+    assert look(postgres18, here) == look(postgres18, there)
+
+
+def test_what_an_older_server_cannot_say_stays_said(postgres18: Postgres, postgres: Postgres) -> None:
+    there, here = postgres18.new_database(), postgres.new_database()
+    postgres18.execute(
+        "CREATE TABLE parent (id int PRIMARY KEY)",
+        "CREATE TABLE t (id int CONSTRAINT one PRIMARY KEY, a int CONSTRAINT far REFERENCES parent "
+        "DEFERRABLE NOT ENFORCED, CONSTRAINT later UNIQUE (a) DEFERRABLE)",
+        database=there,
+    )
+    report = moved(postgres18.url(there), postgres.url(here)).report
+    assert [f.message for f in report if f.item] == [
+        "public.t: the constraint far is enforced here, and not there.",
+    ]
+    assert [line for line in look(postgres, here) if line.startswith("constraint t")] == [
+        "constraint t far FOREIGN KEY (a) REFERENCES parent(id) DEFERRABLE",
+        "constraint t later UNIQUE (a) DEFERRABLE",
+        "constraint t one PRIMARY KEY (id)",
+    ]

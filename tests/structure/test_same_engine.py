@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from rowferry.config.stream import WriteMode
 from rowferry.connectors.postgres import finish
 from rowferry.connectors.postgres.own import is_whole
 from rowferry.control import oneshot
@@ -65,9 +64,7 @@ EVERYTHING = (
 
 
 def run(source: str, target: str, **more: Any) -> list[Finding]:
-    job = job_from_urls(source, target)
-    job = job.model_copy(update={"config": job.config.model_copy(update=more)})
-    outcome = oneshot.run(job, Silent(), Signals())
+    outcome = oneshot.run(job_from_urls(source, target, **more), Silent(), Signals())
     assert outcome.state is StreamState.FINISHED, outcome.error and outcome.error.message
     return [finding for finding in outcome.report if finding.severity != "info"]
 
@@ -95,3 +92,108 @@ def test_nothing_is_lost(postgres: Postgres, monkeypatch: pytest.MonkeyPatch, fe
     for table in ("always", "down"):
         insert = f"INSERT INTO {table} (v) VALUES (3) RETURNING id"
         assert postgres.execute(insert, database=here) == postgres.execute(insert, database=there)
+
+
+def test_what_the_target_has_not_is_said(postgres: Postgres) -> None:
+    there, here = postgres.new_database(), postgres.new_database()
+    postgres.execute(
+        "CREATE SCHEMA mine",
+        'CREATE COLLATION mine.strange FROM "C"',
+        "CREATE OPERATOR CLASS mine.by_value FOR TYPE int USING btree AS OPERATOR 1 <, OPERATOR 2 <=, OPERATOR 3 =, "
+        "OPERATOR 4 >=, OPERATOR 5 >, FUNCTION 1 btint4cmp(int, int)",
+        "CREATE FUNCTION mine.doubled(int) RETURNS int IMMUTABLE LANGUAGE sql AS 'SELECT 2 * $1'",
+        "CREATE TABLE t (id int PRIMARY KEY, a text COLLATE mine.strange, b int, span int4range, "
+        "CONSTRAINT no_overlap EXCLUDE USING gist (span WITH &&, int4range(mine.doubled(b), NULL) WITH &&))",
+        "CREATE INDEX by_class ON t (b mine.by_value) INCLUDE (id)",
+        "CREATE INDEX by_collation ON t (lower(a) COLLATE mine.strange)",
+        "CREATE INDEX by_function ON t (mine.doubled(b))",
+        "COMMENT ON INDEX by_class IS 'why'",
+        database=there,
+    )
+    said = [finding.message for finding in run(postgres.url(there), postgres.url(here), tables=["t"])]
+    for part in (
+        "public.t, column a: its collation strange is not taken over.",
+        "public.t: the index by_class has only its plain form here, because",
+        "public.t: the index by_class leaves out its operator class by_value.",
+        "public.t: the index by_class leaves out the columns that it only includes there.",
+        "public.t: the index by_class loses its comment.",
+        "public.t: the index by_function is left out, because",
+        "public.t: the constraint no_overlap is left out, because",
+    ):
+        assert [message for message in said if message.startswith(part)], part
+    assert len(said) == 7
+    lines = [line for line in look(postgres, here) if line.startswith(("index", "constraint"))]
+    assert lines == [
+        "constraint t t_pkey PRIMARY KEY (id)",
+        "index t CREATE INDEX by_class ON public.t USING btree (b)",
+        "index t CREATE INDEX by_collation ON public.t USING btree (lower(a))",
+    ]
+
+
+def test_a_schema_of_another_name_has_it_all(postgres: Postgres) -> None:
+    there, here = postgres.new_database(), postgres.new_database()
+    postgres.execute(
+        "CREATE TABLE a (id int CONSTRAINT key PRIMARY KEY, s int4range, EXCLUDE USING gist (s WITH &&))",
+        "CREATE TABLE b (id int CONSTRAINT b_key PRIMARY KEY, a int CONSTRAINT up REFERENCES a DEFERRABLE, "
+        "CONSTRAINT later UNIQUE (a) DEFERRABLE)",
+        database=there,
+    )
+    postgres.execute(
+        "CREATE TABLE b_key (id int)", "CREATE SCHEMA other", "CREATE TABLE other.later (id int)", database=here
+    )
+    assert [f.message for f in run(postgres.url(there), f"{postgres.url(here)}?schema=other")] == []
+    query = (
+        "SELECT conrelid::regclass::text, conname::text, pg_get_constraintdef(oid) FROM pg_constraint "
+        "WHERE connamespace = 'other'::regnamespace AND contype <> 'n' ORDER BY 1, 2"
+    )
+    assert postgres.execute(query, database=here) == [
+        ("other.a", "a_s_excl", "EXCLUDE USING gist (s WITH &&)"),
+        ("other.a", "key", "PRIMARY KEY (id)"),
+        ("other.b", "b_key", "PRIMARY KEY (id)"),
+        ("other.b", "b_later", "UNIQUE (a) DEFERRABLE"),
+        ("other.b", "up", "FOREIGN KEY (a) REFERENCES other.a(id) DEFERRABLE"),
+    ]
+
+
+def test_upserts_go_by_keys_that_wait(postgres: Postgres) -> None:
+    """ON CONFLICT takes no key that is only unique at the end of a transaction."""
+    there, here = postgres.new_database(), postgres.new_database()
+    postgres.execute(
+        "CREATE TABLE a (id int CONSTRAINT named PRIMARY KEY DEFERRABLE, v int)",
+        "CREATE TABLE b (id int NOT NULL UNIQUE, v int UNIQUE DEFERRABLE)",
+        "INSERT INTO a VALUES (1, 1)", "INSERT INTO b VALUES (1, 1)",
+        database=there,
+    )  # fmt: skip
+    said = run(postgres.url(there), postgres.url(here), policies={"writeMode": "upsert"})
+    assert [finding.item for finding in said] == ["named", "b_v_key"]
+    assert "constraint a named PRIMARY KEY (id)" in look(postgres, here)
+
+
+def test_a_selection_of_columns_has_plain_parts(postgres: Postgres) -> None:
+    there, here = postgres.new_database(), postgres.new_database()
+    postgres.execute(
+        "CREATE TABLE t (id int PRIMARY KEY, a int, b int, CONSTRAINT pair UNIQUE (a) INCLUDE (b))", database=there
+    )
+    job = job_from_urls(postgres.url(there), postgres.url(here), tables=["t"])
+    document = job.config.model_dump(mode="json", by_alias=True)
+    document["source"]["connections"][0]["tables"][0]["selection"] = {"selectedColumns": ["id", "a"]}
+    job = job.model_copy(update={"config": type(job.config).model_validate(document)})
+    outcome = oneshot.run(job, Silent(), Signals())
+    assert [finding.item for finding in outcome.report if finding.item] == ["pair"]
+    assert "index t CREATE UNIQUE INDEX pair ON public.t USING btree (a)" in look(postgres, here)
+
+
+@pytest.mark.parametrize(
+    ("text", "whole"),
+    [
+        ("USING btree (a)", True),
+        ("USING btree ((a || ';--'::text), \"b;\") WHERE (c <> E'it''s \\\\;')", True),
+        ("USING btree (a); DROP TABLE t", False),
+        ("USING btree (a) -- more", False),
+        ("USING btree (a) /* more", False),
+        ("USING btree ('a)", False),
+        ("CHECK ($$;$$ = a)", False),
+    ],
+)
+def test_what_the_source_says_is_one_statement(text: str, whole: bool) -> None:
+    assert is_whole(text) is whole

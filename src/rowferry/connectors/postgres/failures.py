@@ -67,8 +67,8 @@ def while_preparing(error: psycopg.Error, doing: str) -> RowferryError:
 
 def reason(error: psycopg.Error) -> str:
     """Why a part of the structure was not taken, for a finding; the server's words only where they hold no value."""
-    message = translate(error, "x").message
-    return message.replace(", while x", "").rstrip(".")
+    message = translate(error, "x").message.replace(", while x", "").rstrip(".")
+    return message if message.startswith("PostgreSQL") else message[:1].lower() + message[1:]
 
 
 def _where(error: psycopg.Error, columns: list[str]) -> str:

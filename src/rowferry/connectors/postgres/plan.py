@@ -182,7 +182,8 @@ def _map_structure(question: Question, drafts: Sequence[Draft], facts: Facts, ow
     pool = Names({r.name for r in facts.relations.values() if r.name not in ours and r.owner not in ours})
     pool.taken.update(draft.name for draft in drafts)
     keys = {draft.name: _key_name(draft, pool, own) for draft in drafts}
-    pool.taken.update(shortened(f"{draft.name}_pkey") for draft in drafts)
+    unnamed = [draft.name for draft in drafts if draft.notes.table.primary_key and keys[draft.name] is None]
+    pool.taken.update(shortened(f"{name}_pkey") for name in unnamed)
     targets = {draft.notes.table.name: (draft.target.name, draft.columns) for draft in drafts}
     there = {r.name: TableName(question.schema, r.name) for r in facts.relations.values() if r.kind in PLAIN_KINDS}
     for draft in drafts:

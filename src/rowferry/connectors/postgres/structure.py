@@ -194,5 +194,6 @@ def load_numbering(connection: Session, oids: Sequence[int]) -> Mapping[tuple[in
     ]
     values: dict[int, int] = dict(connection.execute(SQL(" UNION ALL ").join(parts)).fetchall()) if parts else {}
     return {
-        (oid, column): replace(Numbering(*options), following=values.get(at)) for at, (oid, column, _, _, _, *options) in enumerate(rows)
+        (oid, column): replace(Numbering(*options), following=values.get(at))
+        for at, (oid, column, _, _, _, *options) in enumerate(rows)
     }
