@@ -12,7 +12,17 @@ from rowferry.connectors.postgres.target import PostgresTarget
 from rowferry.errors import WriteFailed
 from rowferry.model import types as t
 from rowferry.model.findings import Finding, Severity
-from rowferry.model.tables import Check, Default, DefaultKind, ForeignKey, Index, IndexPart, Table, TableName
+from rowferry.model.tables import (
+    Check,
+    Default,
+    DefaultKind,
+    ForeignKey,
+    Index,
+    IndexPart,
+    NativeIndex,
+    Table,
+    TableName,
+)
 from tests.postgres_target.conftest import Place, load, prepared, write
 from tests.tables import column, simple, table
 
@@ -254,6 +264,34 @@ def test_structure_of_a_postgres_source_is_kept_to_the_letter(place: Place) -> N
     )  # fmt: skip
     assert load(place.target(), (source, [["{}", 1]]), dialect="postgres") == []
     assert [d.split(" USING ")[1] for d in definitions(place, "t")] == ["gin (tags)", "btree (n) WHERE (n > 0)"]
+
+
+def test_own_words_are_said_once(place: Place) -> None:
+    """Also where the server refuses them and has the plain form instead, or was interrupted in between."""
+    fine = NativeIndex("pair", "CONSTRAINT", "UNIQUE (name) DEFERRABLE", ("fillfactor=70",), "why", "an index")
+    strange = NativeIndex("strange", "INDEX", "USING btree (name no_such_ops)", comment="gone")
+    broken = NativeIndex("broken", "INDEX", "USING btree (name); DROP TABLE item")
+    indexes = [replace(index(native.name, "name"), native=native) for native in (fine, strange, broken)]
+    source = simple(
+        indexes=tuple(indexes),
+        native_key=NativeIndex("the key", "CONSTRAINT", "PRIMARY KEY (id) INCLUDE (no_such)"),
+        exclusions=(NativeIndex("apart", "CONSTRAINT", "EXCLUDE USING btree (id WITH =)", comment="apart"),),
+        schema="public",
+    )
+    target = place.target()
+    [planned] = prepared(target, source, dialect="postgres").tables
+    write(target, planned, [[1, "a"]])
+    place.run("ALTER TABLE item ADD CONSTRAINT pair UNIQUE (name)")
+    findings = target.finish_table(planned)
+    assert about(findings) == [("warning", "the key"), ("warning", "strange")]
+    assert target.finish_table(planned) == []
+    assert definitions(place, "item") == [
+        "CREATE INDEX apart ON public.item USING btree (id)",
+        "CREATE INDEX broken ON public.item USING btree (name)",
+        "CREATE UNIQUE INDEX pair ON public.item USING btree (name)",
+        "CREATE INDEX strange ON public.item USING btree (name)",
+        'CREATE UNIQUE INDEX "the key" ON public.item USING btree (id)',
+    ]
 
 
 def test_findings_say_which_table(place: Place) -> None:

@@ -188,8 +188,9 @@ class PlannedTable:
     """A table on its way. `target` is what it becomes, in the target's own types and names.
 
     `source.columns` and `target.columns` have the same length and order, and the rows that are written are as
-    `source` says. `existing`: the table is already there and its structure is left as it is. `read`: what the source
-    is asked for, and `compared`: what of it is compared with the target, where these are not the same.
+    `source` says; `target.remarks` are those of the source's that still hold. `existing`: the table is already there
+    and its structure is left as it is. `read`: what the source is asked for, and `compared`: what of it is compared
+    with the target, where these are not the same.
     """
 
     source: Table

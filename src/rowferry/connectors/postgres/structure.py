@@ -152,7 +152,9 @@ def _add_index(keys: Keys, row: tuple[Any, ...]) -> None:
         IndexPart(column=column, expression=None if column else definition, descending=bool(backwards))
         for column, definition, backwards in zip(columns, definitions, descending, strict=True)
     )
-    keys.indexes.append(Index(name, parts, unique, method, predicate, native))
+    # Before 10.3 a server did not write the schema that the definition was cut off behind.
+    cut = kind == "CONSTRAINT" or definition.startswith("USING ")
+    keys.indexes.append(Index(name, parts, unique, method, predicate, native if cut else None))
     if unique and immediate and predicate is None and None not in columns:
         keys.candidates.append(tuple(columns))
 
