@@ -234,7 +234,7 @@ def _move_sequence(session: Session, table: Table, column: Column) -> None:
     WITH s AS (SELECT seqmax, seqmin FROM pg_sequence WHERE seqrelid = {literal(sequence)}::regclass),
     n AS (SELECT greatest(
         {int(source)}::numeric, (SELECT max({quoted(column.name)})::numeric + 1 FROM {ddl.place(table.name)}),
-        (SELECT last_value + CASE WHEN is_called THEN 1 ELSE 0 END FROM {sequence})) AS next)
+        (SELECT last_value::numeric + CASE WHEN is_called THEN 1 ELSE 0 END FROM {sequence})) AS next)
     SELECT setval({literal(sequence)}::regclass, greatest(least(next, seqmax), seqmin)::bigint, next > seqmax) FROM n, s
     """
     session.execute(statement.encode())

@@ -144,10 +144,10 @@ def next_values(connection: Session, oids: Sequence[int]) -> Mapping[tuple[int, 
     if not rows:
         return {}
     parts = [
-        SQL("SELECT {}::int, CASE WHEN is_called THEN last_value + {} ELSE last_value END FROM {}").format(
+        SQL("SELECT {}::int, CASE WHEN is_called THEN last_value + {}::numeric ELSE last_value END FROM {}").format(
             Literal(at), Literal(increment), Identifier(schema, name)
         )
         for at, (_, _, schema, name, increment) in enumerate(rows)
     ]
     values: dict[int, int] = dict(connection.execute(SQL(" UNION ALL ").join(parts)).fetchall())
-    return {(oid, column): values[at] for at, (oid, column, *_) in enumerate(rows)}
+    return {(oid, column): int(values[at]) for at, (oid, column, *_) in enumerate(rows)}
