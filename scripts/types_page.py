@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import fields, replace
+from pathlib import Path
 
 from rowferry.connectors.files.encode_parquet import parquet_type
 from rowferry.connectors.mysql import types as mysql_read
@@ -58,6 +61,7 @@ _SAMPLES = (
     replace(_FULL, precision=None, scale=None),
     replace(_FULL, charset=None),
     replace(_FULL, length=None),
+    replace(_FULL, members=("a?",)),
 )
 """What a rule may ask of a native type; the first that it speaks of shows what it makes."""
 
@@ -72,6 +76,7 @@ def page() -> str:
         "its text, a domain as what it stands for. Ranges, composite types and types in no rule cross as text.\n",
         _writing(),
         _odd_values(),
+        _matrix(),
     ]
     return "\n".join(parts)
 
@@ -131,6 +136,50 @@ def _odd_values() -> str:
         for kind, oddity in ODDITIES.items()
     ]
     return ODD_VALUES.lstrip() + _table(("kind", "value", "policies besides `error`"), rows) + OVERRIDES
+
+
+MATRIX = """
+## What is tried
+
+Every type with its odd values (`tests/matrix/*.toml`) is sent to every target, read back by the target's own client and
+compared with what the source's server shows. A cell is one value on one target: equal, or refused by a rule that the
+error names, or what a policy says. `make test` tries them all; `make matrix` writes these counts.
+
+"""
+
+RESULTS = Path(__file__).resolve().parent.parent / "tests" / "matrix" / "results.json"
+_ENDS = {
+    "mariadb": "MariaDB",
+    "postgresql": "PostgreSQL",
+    "parquet": "Parquet",
+    "csv": "CSV",
+    "jsonl": "JSON Lines",
+    "mysql": "MySQL 8.0",
+}
+_VERDICTS = {"equal": "{}", "refused": "{} refused", "policy": "{} by policy", "planned": "{} planned"}
+
+
+def _matrix() -> str:
+    found = json.loads(RESULTS.read_text())
+    totals = Counter[str]()
+    tables = []
+    for source, targets in found.items():
+        families = dict.fromkeys(family for target in targets.values() for family in target)
+        shown = [target for target in _ENDS if target in targets]
+        rows = [(family, *(_cell(targets[target].get(family, {})) for target in shown)) for family in families]
+        for target in targets.values():
+            for counts in target.values():
+                totals.update(counts)
+        tables.append(f"From {_ENDS[source]}:\n\n" + _table(("family", *(_ENDS[target] for target in shown)), rows))
+    said = (
+        f"{totals.total()} cells: {totals['equal']} equal, {totals['refused']} refused by rule, "
+        f"{totals['policy']} as a policy says, {totals['planned']} types planned for MySQL, which is not tried.\n\n"
+    )
+    return MATRIX.lstrip() + said + "\n".join(tables)
+
+
+def _cell(counts: dict[str, int]) -> str:
+    return ", ".join(shown.format(counts[verdict]) for verdict, shown in _VERDICTS.items() if counts.get(verdict))
 
 
 def _neutral(neutral: t.NeutralType) -> str:

@@ -7,7 +7,10 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.matrix.tally import pytest_terminal_summary
 from tests.servers import MariaDb, Postgres, embedded, mariadb_server, postgres_server
+
+__all__ = ["pytest_terminal_summary"]
 
 
 @pytest.fixture(scope="session")

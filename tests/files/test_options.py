@@ -37,13 +37,19 @@ def test_a_year_that_nanoseconds_cannot_hold_is_refused_by_column(tmp_path: Path
 
 
 @pytest.mark.parametrize("file_format", ["csv", "jsonl"])
-def test_a_year_without_a_text_is_refused_by_column(tmp_path: Path, file_format: str) -> None:
-    source = table("m", {"a": t.Instant()})
+def test_far_years_are_written_with_all_their_digits(tmp_path: Path, file_format: str) -> None:
+    source = table("m", {"a": t.Instant(), "b": t.Date()})
     opened = target(tmp_path, file_format)
     (planned,) = prepared(opened, source)
-    batch = pa.record_batch([pa.array([9_223_371_331_200_000_000], pa.timestamp("us", "UTC"))], ["a"])
-    with pytest.raises(WriteFailed, match=r"m\.a holds a year beyond 32767"):
-        opened.write(planned, Chunk(source.name, 0), iter([batch]))
+    moments = pa.array([9_223_371_244_799_999_999, None, -210_866_803_200_000_000, 0], pa.timestamp("us", "UTC"))
+    days = pa.array([2_145_042_905, None, -2_440_588, 0], pa.date32())
+    batch = pa.record_batch([moments, days], ["a", "b"])
+    opened.write(planned, Chunk(source.name, 0), iter([batch]))
+    held = (tmp_path / "m" / f"part-00000.{file_format}").read_text()
+    for moment in ("294246-12-31T23:59:59.999999Z", "-4713-11-24T00:00:00.000000Z", "1970-01-01T00:00:00.000000Z"):
+        assert moment in held
+    for day in ("5874897-12-31", "-4713-11-24", "1970-01-01"):
+        assert day in held
 
 
 def test_row_groups_are_bounded_in_rows_and_in_bytes(tmp_path: Path) -> None:

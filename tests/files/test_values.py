@@ -125,16 +125,16 @@ def test_jsonl_holds_every_value(tmp_path: Path, compression: str) -> None:
     assert len(lines) == len(rows)
     for line, row in zip(lines, rows, strict=True):
         read = json.loads(line, parse_float=lambda x: ("number", x), parse_int=lambda x: ("number", x))
-        assert list(read) == list(VALUES)
-        for name, value in zip(VALUES, row, strict=True):
-            check_json(name, read[name], value, line)
+        held = dict(zip(VALUES, row, strict=True))
+        assert list(read) == [name for name in VALUES if held[name] is not None or VALUES[name][0] != t.Json()]
+        for name, value in held.items():
+            check_json(name, read.get(name), value, line)
 
 
 def check_json(name: str, read: Any, value: Any, line: str) -> None:
     kind = VALUES[name][0]
     if isinstance(kind, t.Json):
-        spelled = "null" if value is None else value.replace("\n", " ")
-        assert f'"json":{spelled},"' in line
+        assert value is None or f'"json":{value.replace(chr(10), " ")},"' in line
         return
     if isinstance(read, bool):
         read = ("number", str(read).lower())

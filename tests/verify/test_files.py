@@ -77,6 +77,9 @@ def test_a_document_in_json_lines_is_compared_but_for_its_line_ends(postgres: Po
     assert compared_table(job).equal
     postgres.execute("UPDATE t SET j = '{\"a\":  1}', b = '{\"a\": 1.00}' WHERE id = 1", database=source)
     assert named(compared_table(job)) == [("different", ("1",), ("j", "b"))]
+    changes = ("UPDATE t SET j = NULL, b = NULL WHERE id = 2", "UPDATE t SET j = 'null' WHERE id = 3")
+    postgres.execute(*changes, database=source)
+    assert [key for _, key, _ in named(compared_table(job))] == [("1",), ("2",), ("3",)]
 
 
 def test_missing_and_extra_rows_and_lost_files_are_found(mariadb: MariaDb, tmp_path: Path) -> None:

@@ -36,7 +36,7 @@ class Spelling:
 
     `hashed`: a text or bytes may be long, and stands as its MD5. `trimmed`: zeros at the end of a fraction are left
     out. `stripped`: blanks at the end of a text are. `digits`: of a second, where one side keeps fewer than six.
-    `one_line`: a JSON document's line ends are blanks, and the document null is no value.
+    `one_line`: a JSON document's line ends are blanks.
     """
 
     form: Form

@@ -12,8 +12,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from rowferry.connectors.files.encode import Layout
-from rowferry.connectors.files.lines import LineFile, column_texts
-from rowferry.connectors.files.text import WORDLESS, form_of
+from rowferry.connectors.files.lines import LineFile
+from rowferry.connectors.files.text import WORDLESS, form_of, texts
 from rowferry.errors import Refused
 from rowferry.model.tables import Column
 
@@ -63,7 +63,7 @@ class CsvLines:
         return pc.binary_join_element_wise(*fields, pa.scalar("", form))
 
     def _field(self, column: Column, array: pa.Array, form: pa.DataType) -> pa.Array:
-        text = column_texts(self._layout.table, column, array, form)
+        text = texts(array, column.type, form)
         if self._careful or type(column.type) not in WORDLESS:
             text = self._quoted(text, form)
         return pc.fill_null(text, pa.scalar("", form)) if text.null_count else text

@@ -1,4 +1,5 @@
-"""JSON Lines: an object a line, with every column in order; NULL is null.
+"""JSON Lines: an object a line, with every column in order; NULL is null. In a column of JSON, where null is a document
+as good as any, NULL is told by leaving the member out.
 
 Numbers (of any length) are JSON numbers, exact in the text; a reader that takes them for doubles rounds
 them. NaN and infinities, which JSON has not, are the strings "NaN", "Infinity" and "-Infinity". JSON
@@ -16,8 +17,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from rowferry.connectors.files.encode import Layout
-from rowferry.connectors.files.lines import LineFile, column_texts
-from rowferry.connectors.files.text import form_of
+from rowferry.connectors.files.lines import LineFile
+from rowferry.connectors.files.text import form_of, texts
 from rowferry.model import types as t
 from rowferry.model.tables import Column
 
@@ -96,18 +97,30 @@ class JsonLines:
 
     def __init__(self, layout: Layout) -> None:
         self._layout = layout
-        names = [json.dumps(column.name, ensure_ascii=False) + ":" for column in layout.columns]
-        self._keys = [("," if at else "{") + name for at, name in enumerate(names)]
+        self._keys = ["," + json.dumps(column.name, ensure_ascii=False) + ":" for column in layout.columns]
 
     def spell(self, piece: pa.RecordBatch) -> pa.Array:
         """The rows."""
         form = form_of(piece)
-        fields: list[pa.Array | pa.Scalar] = []
+        nothing = pa.scalar("", form)
+        members: list[pa.Array | pa.Scalar] = []
         for key, column, array in zip(self._keys, self._layout.columns, piece.columns, strict=True):
-            fields += [pa.scalar(key, form), self._value(column, array, form)]
-        return pc.binary_join_element_wise(*fields, pa.scalar("}\n", form), pa.scalar("", form))
+            members += self._member(key if members else key[1:], column, array, form)
+        if self._may_begin_with_a_comma(piece):
+            whole = pc.binary_join_element_wise(*members, nothing)
+            members = [pc.utf8_ltrim(whole, ",")]
+        return pc.binary_join_element_wise(pa.scalar("{", form), *members, pa.scalar("}\n", form), nothing)
 
-    def _value(self, column: Column, array: pa.Array, form: pa.DataType) -> pa.Array:
-        text = column_texts(self._layout.table, column, array, form)
-        text = _STEPS.get(type(column.type), _string)(text, form)
-        return pc.fill_null(text, pa.scalar("null", form)) if text.null_count else text
+    def _may_begin_with_a_comma(self, piece: pa.RecordBatch) -> bool:
+        """Whether the first member is left out somewhere."""
+        return isinstance(self._layout.columns[0].type, t.Json) and bool(piece.column(0).null_count)
+
+    def _member(self, key: str, column: Column, array: pa.Array, form: pa.DataType) -> list[pa.Array | pa.Scalar]:
+        text = _STEPS.get(type(column.type), _string)(texts(array, column.type, form), form)
+        name = pa.scalar(key, form)
+        if not text.null_count:
+            return [name, text]
+        if isinstance(column.type, t.Json):
+            nothing = pa.scalar("", form)
+            return [pc.fill_null(pc.binary_join_element_wise(name, text, nothing), nothing)]
+        return [name, pc.fill_null(text, pa.scalar("null", form))]

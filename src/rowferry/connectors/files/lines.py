@@ -8,9 +8,7 @@ from typing import Protocol
 import pyarrow as pa
 
 from rowferry.connectors.files.encode import Layout, Sink, check_nulls
-from rowferry.connectors.files.text import Unwritable, bytes_of, slices, texts
-from rowferry.errors import WriteFailed
-from rowferry.model.tables import Column
+from rowferry.connectors.files.text import bytes_of, slices
 
 
 class Lines(Protocol):
@@ -46,11 +44,3 @@ class LineFile:
     def abort(self) -> None:
         """Let the file go."""
         self._sink.abort()
-
-
-def column_texts(table: str, column: Column, array: pa.Array, form: pa.DataType) -> pa.Array:
-    """The column as text; WriteFailed, naming it, for a value that has none."""
-    try:
-        return texts(array, column.type, form)
-    except Unwritable as error:
-        raise WriteFailed(f"{table}.{column.name} holds {error}: write Parquet.") from error

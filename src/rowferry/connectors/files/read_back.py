@@ -104,7 +104,7 @@ def _jsonl(path: Path, columns: Sequence[Column], _: FilesTarget) -> Iterator[pa
         size = 0
         for line in lines:
             spans = _spans(line)
-            rows.append([one(spans[column.name]) for one, column in zip(parse, columns, strict=True)])
+            rows.append([one(spans.get(column.name)) for one, column in zip(parse, columns, strict=True)])
             size += len(line)
             if len(rows) >= BATCH_ROWS or size >= BATCH_BYTES:
                 yield _rows(rows, columns)
@@ -127,20 +127,32 @@ def _spans(line: str) -> dict[str, str]:
     while line[at] != "}":
         at += line[at] == ","
         name, at = _DECODER.raw_decode(line, at)
-        _, end = _DECODER.raw_decode(line, at + 1)
+        _, end = _DECODER.raw_decode(line, _behind_blanks(line, at + 1))
+        end = _behind_blanks(line, end)
         found[name] = line[at + 1 : end]
         at = end
     return found
 
 
-def _json_text(column: Column) -> Callable[[str], str | None]:
+def _behind_blanks(line: str, at: int) -> int:
+    """The first place that holds no blank; a document keeps those around it."""
+    while line[at] in " \t":
+        at += 1
+    return at
+
+
+def _json_text(column: Column) -> Callable[[str | None], str | None]:
     document = isinstance(column.type, t.Json)
     endless = isinstance(column.type, t.Float)
 
-    def parse(span: str) -> str | None:
+    def parse(span: str | None) -> str | None:
+        if document:
+            return span
+        if span is None:
+            raise KeyError(column.name)
         if span == "null":
             return None
-        if document or span[0] != '"':
+        if span[0] != '"':
             return span
         text: str = json.loads(span)
         return _ENDLESS.get(text, text) if endless else text

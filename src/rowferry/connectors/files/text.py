@@ -17,6 +17,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -29,10 +30,12 @@ LARGE_BYTES = 128 * 1024 * 1024
 
 _LOWEST_EXPONENT = 6
 _HOUR, _MINUTE, _SECOND = 3_600_000_000, 60_000_000, 1_000_000
+_EPOCH = datetime(1970, 1, 1)
+_CYCLE_YEARS, _CYCLE_DAYS = 400, 146_097
+"""After so many the calendar comes again."""
 
-
-class Unwritable(ValueError):
-    """A column holds a value that has no text form."""
+_NO_TEXT = "<"
+"""How the text begins that a cast gives for a year that it has none for."""
 
 
 def slices(batch: pa.RecordBatch, size: int = SLICE_BYTES) -> Iterator[pa.RecordBatch]:
@@ -66,9 +69,23 @@ def _decimal(array: pa.Array) -> pa.Array:
 
 def _day(array: pa.Array) -> pa.Array:
     text = _cast(array)
-    if pc.any(pc.starts_with(text, "<")).as_py():
-        raise Unwritable("a year beyond 32767, which has no text form here")
-    return text
+    far = pc.starts_with(text, _NO_TEXT)
+    return pc.if_else(far, _far_day(array), text) if pc.any(far).as_py() else text
+
+
+def _far_day(array: pa.Array) -> pa.Array:
+    """Days and moments of any year, one at a time; the cast stops at the year 32767."""
+    plain = pa.types.is_date32(array.type)
+    form = pa.int32() if plain else pa.int64()
+    return pa.array([None if count is None else _one_day(count, plain) for count in array.cast(form).to_pylist()])
+
+
+def _one_day(count: int, plain: bool) -> str:
+    days, micros = (count, 0) if plain else divmod(count, 24 * _HOUR)
+    cycles, rest = divmod(days, _CYCLE_DAYS)
+    day = _EPOCH + timedelta(rest, microseconds=micros)
+    text = f"{day.year + cycles * _CYCLE_YEARS:04}-{day:%m-%d}"
+    return text if plain else f"{text} {day:%H:%M:%S.%f}"
 
 
 def _moment(array: pa.Array) -> pa.Array:
@@ -151,10 +168,7 @@ WORDLESS = frozenset(_TEXTS)
 
 
 def texts(array: pa.Array, neutral: t.NeutralType, form: pa.DataType) -> pa.Array:
-    """The array's values as strings of Arrow type `form` (string or large_string); NULL stays NULL.
-
-    Raises Unwritable, with the reason, for a value that has no text.
-    """
+    """The array's values as strings of Arrow type `form` (string or large_string); NULL stays NULL."""
     return _TEXTS.get(type(neutral), _as_is)(array).cast(form)
 
 

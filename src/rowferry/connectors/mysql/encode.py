@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -43,11 +44,12 @@ class Form:
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One column as it is sent: its place in the batch, its name on the target, its form."""
+    """One column as it is sent: its place in the batch, its name on the target, its form, its name at the source."""
 
     place: int
     name: str
     form: Form
+    known_as: str
 
 
 def _plain(array: pa.Array) -> pa.Array:
@@ -107,6 +109,22 @@ def _uuid(array: pa.Array) -> pa.Array:
     )
 
 
+def _own_uuid(array: pa.Array) -> pa.Array:
+    """MariaDB takes versions above 7 only with the variant that they were made for."""
+    known = array.drop_null()
+    _, data = known.buffers()
+    first = known.offset * _UUID_BYTES
+    signs = np.frombuffer(data, np.uint8)[first : first + len(known) * _UUID_BYTES].reshape(-1, _UUID_BYTES)
+    if bool(np.any((signs[:, 6] >= _HIGH) & (signs[:, 8] < _HIGH))):
+        raise OutOfRange(
+            "a UUID that MariaDB's uuid refuses (version above 7, old variant): say char(36) in typeOverrides"
+        )
+    return _uuid(array)
+
+
+_UUID_BYTES, _HIGH = 16, 0x80
+
+
 def _shape(array: pa.Array) -> pa.Array:
     """From EWKB, with its SRID inside, to the server's own form: the SRID in four bytes, then WKB."""
     digits = hex_digits(array)
@@ -156,14 +174,19 @@ FORMS: dict[type, Form] = {
 }
 """By neutral type."""
 
-_BY_TARGET: dict[tuple[type, str], Form] = {(t.Bits, "bit"): BITS}
+_BY_TARGET: dict[tuple[type, str], Form] = {(t.Bits, "bit"): BITS, (t.Uuid, "uuid"): Form(_own_uuid)}
 """The same where the target's type makes a difference."""
 
 
 def fields_of(table: PlannedTable) -> list[Field]:
     """The table's columns that are sent; what the target computes itself is not."""
     return [
-        Field(place, target.name, _BY_TARGET.get((type(source.type), target.native.name)) or FORMS[type(source.type)])
+        Field(
+            place,
+            target.name,
+            _BY_TARGET.get((type(source.type), target.native.name)) or FORMS[type(source.type)],
+            f"{table.source.name}.{source.name} ({source.native.declared})",
+        )
         for place, (source, target) in enumerate(zip(table.source.columns, table.target.columns, strict=True))
         if target.generated is None
     ]
@@ -194,7 +217,7 @@ def _text(field: Field, batch: pa.RecordBatch) -> pa.Array:
     try:
         return field.form.encode(batch.column(field.place))
     except OutOfRange as error:
-        raise WriteFailed(f"Column {field.name} holds {error}.") from None
+        raise WriteFailed(f"{field.known_as} holds {error}.") from None
 
 
 def _replaced(array: pa.Array, field: Field, replacements: Replacements) -> pa.Array:

@@ -13,6 +13,7 @@ from rowferry.connectors.mysql.types_write import (
     DIALECT,
     WITH_CHARSET,
     exact_collation,
+    is_masked,
     native_type,
     own_type,
     write_rule,
@@ -118,10 +119,14 @@ def _declared(notes: Notes, column: Column, origin: Origin) -> NativeType:
         notes.say(Severity.ERROR, f", column {column.name}: {_refusal(column)}", column=column.name)
         return native_type("longtext", origin.variant)
     native = native_type(rule.declare(column.type), origin.variant)
-    if rule.changes:
-        message = f", column {column.name}: the type {column.native.declared} {rule.changes}."
+    changes = _MASKED if is_masked(column) and neutral_type(column.native) == column.type else rule.changes
+    if changes:
+        message = f", column {column.name}: the type {column.native.declared} {changes}."
         notes.say(Severity.WARNING, message, column=column.name)
     return native
+
+
+_MASKED = "becomes text: the source shows some characters of its members as ?, so that they cannot be declared again"
 
 
 def _refusal(column: Column) -> str:

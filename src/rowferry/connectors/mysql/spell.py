@@ -114,7 +114,7 @@ def _decimal(value: str, spelling: Spelling, nullable: bool) -> str:
 
 def _text(value: str, spelling: Spelling, nullable: bool) -> str:
     if spelling.one_line:
-        value, nullable = f"NULLIF(REPLACE(REPLACE({value}, '\\r', ' '), '\\n', ' '), 'null')", True
+        value = f"REPLACE(REPLACE({value}, '\\r', ' '), '\\n', ' ')"
     if spelling.hashed:
         return _bare(f"MD5({value})", spelling, nullable)
     return f"{_bare(f'LENGTH({value})', spelling, nullable)}, ':', {_bare(value, spelling, nullable)}"

@@ -31,6 +31,25 @@ def _digits(native: NativeType) -> int:
     return native.scale or 0
 
 
+WHOLE_UNICODE = frozenset({"utf8mb4", "utf16", "utf16le", "utf32"})
+"""Character sets with characters beyond the basic plane, which the catalogue shows as question marks."""
+
+
+def _masked(native: NativeType) -> bool:
+    """Whether the catalogue may not have told the members as they are."""
+    return native.charset in WHOLE_UNICODE and any("?" in member for member in native.members)
+
+
+def _longest_member(native: NativeType) -> t.NeutralType:
+    return t.Text(max(map(len, native.members)))
+
+
+def _all_members(native: NativeType) -> t.NeutralType:
+    return t.Text(len(",".join(native.members)))
+
+
+_MASKED = "text where a member has a ?: the catalogue shows emoji so too, and its true members cannot be known"
+
 READ_RULES: tuple[ReadRule, ...] = (
     ReadRule(("tinyint",), _integer(8), note="tinyint(1) holds -128 to 127 and so is no boolean"),
     ReadRule(("smallint",), _integer(16)),
@@ -54,6 +73,8 @@ READ_RULES: tuple[ReadRule, ...] = (
     ReadRule(("year",), lambda _: t.Year()),
     ReadRule(("json",), lambda _: t.Json(), lambda n: n.charset is not None, note="MariaDB keeps the text as written"),
     ReadRule(("json",), lambda _: t.Json(normalised=True), note="MySQL keeps the meaning, not the spelling"),
+    ReadRule(("enum",), _longest_member, _masked, note=_MASKED),
+    ReadRule(("set",), _all_members, _masked, note=_MASKED),
     ReadRule(("enum",), lambda n: t.Enum(n.members)),
     ReadRule(("set",), lambda n: t.Set(n.members)),
     ReadRule(("uuid",), lambda _: t.Uuid()),

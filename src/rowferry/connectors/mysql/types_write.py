@@ -9,7 +9,7 @@ from typing import Any
 
 from rowferry.connectors.mysql.connect import Variant
 from rowferry.connectors.mysql.names import literal
-from rowferry.connectors.mysql.types import neutral_type
+from rowferry.connectors.mysql.types import WHOLE_UNICODE, neutral_type
 from rowferry.model import types as t
 from rowferry.model.tables import Column, NativeType
 from rowferry.typemap.rules import WriteRule, first_write
@@ -76,13 +76,21 @@ def _is_own(version: int) -> Callable[[t.Inet], bool]:
     return lambda neutral: neutral.version == version
 
 
+MOST_SCALE = {True: 38, False: 30}
+"""Digits behind the point of MariaDB's longest decimal, and of MySQL's."""
+
+
+def _most_scale(variant: Variant) -> int:
+    return MOST_SCALE[variant.mariadb and variant.version >= (10, 2)]
+
+
 MARIADB: tuple[Since, ...] = (
     ((10, 7), WriteRule(t.Uuid, lambda _: "uuid")),
     ((10, 10), WriteRule(t.Inet, lambda _: "inet4", _is_own(4))),
     ((10, 5), WriteRule(t.Inet, lambda _: "inet6", _is_own(6))),
     # Text that a check guards: every document keeps its spelling.
     ((10, 2), WriteRule(t.Json, lambda _: "json")),
-    ((10, 2), WriteRule(t.Decimal, _decimal, _decimal_fits(38))),
+    ((10, 2), WriteRule(t.Decimal, _decimal, _decimal_fits(MOST_SCALE[True]))),
 )
 """What only MariaDB has, and since when."""
 
@@ -101,7 +109,7 @@ MYSQL: tuple[Since, ...] = (
 WRITE_RULES: tuple[Rule, ...] = (
     WriteRule(t.Boolean, lambda _: "tinyint(1)"),
     WriteRule(t.Integer, lambda n: INTEGERS[n.bits] + ("" if n.signed else " unsigned")),
-    WriteRule(t.Decimal, _decimal, _decimal_fits(30)),
+    WriteRule(t.Decimal, _decimal, _decimal_fits(MOST_SCALE[False])),
     WriteRule(t.Float, lambda n: "float" if n.bits == 32 else "double"),
     # Also for fixed text: char(n) would take blanks at the end away.
     WriteRule(t.Text, lambda n: f"varchar({n.length})", lambda n: 1 <= (n.length or 0) <= LONGEST_VARCHAR),
@@ -182,6 +190,8 @@ def own_type(column: Column, variant: Variant) -> NativeType | None:
     native = column.native
     if neutral_type(native) != column.type or isinstance(column.type, t.Unknown) or not _is_known(column, variant):
         return None
+    if is_masked(column):
+        return None
     if native.name == "json":
         return NativeType(name="json", declared="json")
     if native.name in ("enum", "set"):
@@ -191,15 +201,21 @@ def own_type(column: Column, variant: Variant) -> NativeType | None:
     return native
 
 
+def is_masked(column: Column) -> bool:
+    """Whether it is an enum or a set that crosses as text, since its members cannot be known."""
+    return bool(column.native.members) and isinstance(column.type, t.Text)
+
+
 def _is_known(column: Column, variant: Variant) -> bool:
     """Whether the server has the type. MySQL's json is not for the text that MariaDB's json is."""
     name = column.native.name
+    if name == "decimal":
+        return (column.native.scale or 0) <= _most_scale(variant)
     if name == "json":
         return variant.mariadb or column.native.charset is None
     return name not in _NATIVE_ONLY or (variant.mariadb and variant.version >= _NATIVE_ONLY[name])
 
 
-UNICODE = frozenset({"utf8mb4", "utf16", "utf16le", "utf32"})
 TEXTS = {"tinytext": 255, "text": 65_535, "mediumtext": 16_777_215, "longtext": 4_294_967_295}
 BLOBS = {"tinyblob": 255, "blob": 65_535, "mediumblob": 16_777_215, "longblob": 4_294_967_295}
 _BITS = {"tinyint": 8, "smallint": 16, "mediumint": 24, "int": 32, "bigint": 64}
@@ -209,7 +225,7 @@ Fit = Callable[[Any, NativeType], bool]
 
 def _text_of(length: int | None, native: NativeType) -> bool:
     """Whether the column holds every text of so many characters (None: of any length)."""
-    if native.charset not in UNICODE:
+    if native.charset not in WHOLE_UNICODE:
         return False
     if native.name == "varchar":
         return length is not None and length <= (native.length or 0)
@@ -326,7 +342,7 @@ def fits(column: Column, native: NativeType, dialect: str) -> bool:
 def _fits_own(column: Column, native: NativeType) -> bool:
     """More is certain about a column of the same engine: how long its texts are, and in which characters."""
     source = column.native
-    if source.name in WITH_CHARSET and not (native.charset in UNICODE or native.charset == source.charset):
+    if source.name in WITH_CHARSET and not (native.charset in WHOLE_UNICODE or native.charset == source.charset):
         return False
     if source.declared == native.declared and source.members == native.members:
         return True

@@ -160,8 +160,9 @@ def move_sequence(table: TableName, column: str, following: int, sequence: str |
 
     `sequence`: also not back from where that one, which is the column's, stands; none: it has given out nothing.
     """
-    stands = f"(SELECT last_value + CASE WHEN is_called THEN 1 ELSE 0 END FROM {sequence})" if sequence else "NULL"
-    falls = f"(SELECT last_value - CASE WHEN is_called THEN 1 ELSE 0 END FROM {sequence})" if sequence else "NULL"
+    given = "CASE WHEN is_called THEN 1 ELSE 0 END"
+    stands = f"(SELECT last_value::numeric + {given} FROM {sequence})" if sequence else "NULL"
+    falls = f"(SELECT last_value::numeric - {given} FROM {sequence})" if sequence else "NULL"
     return (
         f"WITH s AS (SELECT seqrelid::regclass AS seq, seqmax, seqmin, seqincrement < 0 AS down FROM pg_sequence "
         f"WHERE seqrelid = pg_get_serial_sequence({literal(place(table))}, {literal(column)})::regclass), "

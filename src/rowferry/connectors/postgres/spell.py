@@ -81,7 +81,7 @@ def spelled(one: Compared, utf8: bool) -> Composable:
 
 def _text(value: Composable, spelling: Spelling, utf8: bool, padded: bool) -> Composable:
     if spelling.one_line:
-        value = SQL("nullif(translate({}, E'\\r\\n', '  '), 'null')").format(value)
+        value = SQL("translate({}, E'\\r\\n', '  ')").format(value)
     whole = SQL("CASE WHEN {0} IS NOT NULL THEN concat({0}) END").format(value) if padded else value
     encoded = whole if utf8 else SQL("convert_to({}, 'UTF8')").format(whole)
     if spelling.hashed:

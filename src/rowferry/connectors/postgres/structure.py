@@ -188,13 +188,14 @@ def load_numbering(connection: Session, oids: Sequence[int]) -> Mapping[tuple[in
     """By table and column, what its sequence is like; two queries. One that we may not read has no `following`."""
     rows = connection.execute(SEQUENCES.encode(), {"oids": oids}).fetchall()
     parts = [
-        SQL("SELECT {}::int, CASE WHEN is_called THEN last_value + {} ELSE last_value END FROM {}").format(
+        SQL("SELECT {}::int, CASE WHEN is_called THEN last_value + {}::numeric ELSE last_value END FROM {}").format(
             Literal(at), Literal(increment), Identifier(schema, name)
         )
         for at, (_, _, schema, name, readable, _, increment, *_) in enumerate(rows)
         if readable
     ]
-    values: dict[int, int] = dict(connection.execute(SQL(" UNION ALL ").join(parts)).fetchall()) if parts else {}
+    found = connection.execute(SQL(" UNION ALL ").join(parts)).fetchall() if parts else []
+    values = {at: int(value) for at, value in found}
     return {
         (oid, column): replace(Numbering(*options), following=values.get(at))
         for at, (oid, column, _, _, _, *options) in enumerate(rows)
