@@ -14,7 +14,7 @@ from typing import Any
 import pyarrow as pa
 
 from rowferry.config.stream import Consistency, SchemaPolicy, WriteMode
-from rowferry.connectors.base import ChunkSize, Journal, PlannedTable, TableRequest, TargetPlan
+from rowferry.connectors.base import ChunkSize, Journal, PlannedTable, Rejected, TableRequest, TargetPlan
 from rowferry.errors import (
     Cancelled,
     Conflict,
@@ -154,6 +154,9 @@ class MemorySource:
             self._check_open()
         finally:
             self.reads -= 1
+
+    def rejected(self) -> dict[TableName, Rejected]:
+        return {}
 
     def close(self) -> None:
         self.closed = True

@@ -14,4 +14,11 @@ def make_job(
     """The stream's assignment; NotFound when a connection is gone."""
     ids = {part.connection_id for part in config.source.connections} | {config.target.id}
     found = {connection_id: connections.resolve(connection_id) for connection_id in sorted(ids)}
-    return Job(stream_id=stream_id, config=config, connections=found, elapsed=elapsed, workers=settings.workers)
+    return Job(
+        stream_id=stream_id,
+        config=config,
+        connections=found,
+        elapsed=elapsed,
+        workers=settings.workers,
+        rejects=settings.data_dir.resolve() / "rejects" / stream_id,
+    )
