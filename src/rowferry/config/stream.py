@@ -169,6 +169,15 @@ class SourceFiles(Spec):
     paths: tuple[Name, ...] = ()
     csv: SourceCsv = SourceCsv()
 
+    @model_validator(mode="after")
+    def _below(self) -> Self:
+        for path in self.paths:
+            if path.startswith(("/", "~")) or "\\" in path or ".." in path.split("/"):
+                raise ValueError(f"path {path!r} leads out of basePath: name what lies below it")
+        if ".." in self.base_path.split("/"):
+            raise ValueError("basePath must have no .. in it")
+        return self
+
 
 class SourceS3(Spec):
     """Objects of a bucket, by prefix, by name, or by a manifest."""

@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
+from typing import TypeVar
 from urllib.parse import unquote
 
 from rowferry.connectors.files.inspection import format_of_name
@@ -22,6 +23,8 @@ from rowferry.errors import InvalidInput, MissingTable
 _PART = re.compile(r"part[-_.]?\d", re.IGNORECASE)
 _KEY = re.compile(r"([^=]+)=(.*)\Z", re.DOTALL)
 _PATTERN = re.compile(r"[*?\[]")
+T = TypeVar("T")
+
 _NO_VALUE = "__HIVE_DEFAULT_PARTITION__"
 
 
@@ -129,34 +132,28 @@ def _matched(store: Store, root_name: str, path: str) -> list[Found]:
     return _grouped(store, _search(store, "", path.split("/"), _data_files))
 
 
-Entry = tuple[str, str, Item | None]
-"""A name in a folder, its path, and the file."""
-
-
-def _sub_folders(store: Store, folder: str) -> list[Entry]:
+def _sub_folders(store: Store, folder: str) -> list[tuple[str, str]]:
     listing = store.list(folder)
-    return [(name, f"{folder}/{name}".lstrip("/"), None) for name in (listing.folders if listing else ())]
+    return [(name, f"{folder}/{name}".lstrip("/")) for name in (listing.folders if listing else ())]
 
 
-def _data_files(store: Store, folder: str) -> list[Entry]:
+def _data_files(store: Store, folder: str) -> list[tuple[str, Item]]:
     listing = store.list(folder)
-    return [(item.name, item.path, item) for item in (listing.files if listing else ()) if is_data(item.name)]
+    return [(item.name, item) for item in (listing.files if listing else ()) if is_data(item.name)]
 
 
-def _search(store: Store, folder: str, parts: list[str], last: Callable[[Store, str], list[Entry]]) -> list:
+def _search(store: Store, folder: str, parts: list[str], last: Callable[[Store, str], list[tuple[str, T]]]) -> list[T]:
     """What a pattern matches, part by part; `**` stands for any folders, or none."""
     first, rest = parts[0], parts[1:]
     if first == "**" and rest:
-        below = [path for _, path, _ in _sub_folders(store, folder)]
-        return [
-            *_search(store, folder, rest, last),
-            *(one for path in below for one in _search(store, path, parts, last)),
-        ]
+        below = (path for _, path in _sub_folders(store, folder))
+        deeper = (one for path in below for one in _search(store, path, parts, last))
+        return [*_search(store, folder, rest, last), *deeper]
     if not rest:
-        return [item or path for name, path, item in last(store, folder) if fnmatchcase(name, first)]
+        return [one for name, one in last(store, folder) if fnmatchcase(name, first)]
     if not _PATTERN.search(first):
         return _search(store, f"{folder}/{first}".lstrip("/"), rest, last)
-    folders = [path for name, path, _ in _sub_folders(store, folder) if fnmatchcase(name, first)]
+    folders = [path for name, path in _sub_folders(store, folder) if fnmatchcase(name, first)]
     return [one for path in folders for one in _search(store, path, rest, last)]
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
@@ -108,7 +108,7 @@ def reversible(number: str) -> bool:
     return len(digits) <= DIGITS or repr(float(number)) == number
 
 
-def _far(texts: pa.Array, form: str) -> pa.Array:
+def _far(texts: pa.Array, form: Literal["D", "us"]) -> pa.Array:
     """Days and moments whose years do not have four digits, which numpy reads."""
     values = [None if one is None else np.datetime64(one, form).astype("int64") for one in texts.to_pylist()]
     return pa.array(values, pa.int64())

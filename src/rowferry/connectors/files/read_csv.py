@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -62,14 +63,15 @@ def read_csv(
             skipped = head(block, form.dialect)
             reader.check_names(block)
         rows = block[skipped:]
-        batch = (
-            reader.rows(rows, lambda seen=seen, before=block[:skipped]: piece.first_line + seen + before.count(b"\n"))
-            if rows
-            else None
-        )
+        before = seen + block[:skipped].count(b"\n")
+        batch = reader.rows(rows, partial(_line, piece, before)) if rows else None
         seen += block.count(b"\n")
         if batch is not None and batch.num_rows:
             yield batch
+
+
+def _line(piece: Piece, before: int) -> int:
+    return piece.first_line + before
 
 
 class CsvRows:

@@ -23,7 +23,7 @@ from rowferry.model.tables import Column
 BATCH_ROWS = 16384
 
 _ENDLESS = {"NaN": "nan", "Infinity": "inf", "-Infinity": "-inf"}
-_DECODER = json.JSONDecoder(parse_float=str, parse_int=str, parse_constant=str)
+_DECODER: Any = json.JSONDecoder(parse_float=str, parse_int=str, parse_constant=str)
 _scan: Callable[[str, int], tuple[Any, int]] = _DECODER.scan_once
 _BLANK = re.compile(r"[ \t\r\n]*+")
 _BETWEEN = re.compile(r"[ \t\r\n]*+:[ \t\r\n]*+")
@@ -148,10 +148,8 @@ class _Cutter:
                 at = last = token.end()
                 continue
             stop = self._whole(data, token.start()) if sign in (b"{", b"[", b'"') else token.end()
-            if stop is None or stop == len(data):
-                # A number may go on in the next bytes, and an object simply ends here.
-                if stop is None or sign != b"{":
-                    return last
+            if stop is None or (stop == len(data) and sign != b"{"):
+                return last  # a number may go on in the next bytes
             self._found.append((token.start(), stop))
             at = last = stop
 

@@ -54,7 +54,7 @@ def read_parquet(store: Store, item: Item, groups: range | None, columns: Sequen
 
 def _rows_at_once(file: pq.ParquetFile, number: int) -> int:
     group = file.metadata.row_group(number)
-    width = group.total_byte_size // max(group.num_rows, 1)
+    width: int = group.total_byte_size // max(group.num_rows, 1)
     return max(1, min(BATCH_ROWS, BATCH_BYTES // max(width, 1)))
 
 
@@ -66,8 +66,8 @@ def _neutral(array: pa.Array, column: Column, item: Item, group: int) -> pa.Arra
         return _converted(array, column.type, wanted)
     except (pa.ArrowException, Misfit, ValueError) as error:
         raise ReadFailed(
-            f"{item.path}, row group {group}, column {column.name}: a value does not fit {column.native.declared} as it "
-            "crosses here: correct the file, or give the column another type by typeOverrides."
+            f"{item.path}, row group {group}, column {column.name}: a value of {column.native.declared} does not fit "
+            f"{column.type}: correct the file, or give the column another type by typeOverrides."
         ) from error
 
 

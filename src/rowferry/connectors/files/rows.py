@@ -99,7 +99,7 @@ class Piece:
                     yield data[:at]
                 elif len(rest) > LONGEST:
                     raise ReadFailed(
-                        f"{self.item.path} holds a record of more than {LONGEST >> 20} MB: perhaps a quote or a bracket "
+                        f"{self.item.path} holds a record of more than {LONGEST >> 20} MB: perhaps a quote or bracket "
                         "is never closed."
                     )
         if rest:

@@ -66,7 +66,7 @@ class FilesSource:
         return [_selected(self._described(there[request.name]).table, request) for request in wanted]
 
     def treated(self, want: Want, policies: Policies) -> Treated:
-        """See `Source.treated`: text is read as it is, and a type that was guessed gives way to one that is asked for."""
+        """See `Source.treated`: text is read as it is, a type that was guessed gives way to one that is asked for."""
         column = want.column
         if want.neutral == column.type:
             return Treated(column)
@@ -188,7 +188,7 @@ def open_source(request: SourceRequest, otherwise: Refusal = refuse) -> FilesSou
     if request.schema:
         raise InvalidInput("A folder has no schemas: leave schema out.")
     base = base_folder(request.connection)
-    root, paths, csv = base, (), SourceCsv()
+    root, paths, csv = base, tuple[str, ...](), SourceCsv()
     if request.files is not None:
         wished = Path(request.files.base_path).expanduser()
         root = (base / wished).resolve()
@@ -214,7 +214,7 @@ def _selected(table: Table, request: TableRequest) -> Table:
         raise InvalidInput(f"{table.name} has no column {', '.join(strangers)}, which its selection names.")
     if selection.filters or selection.ordered:
         raise InvalidInput(
-            f"{table.name} is read from files, of which columns can be selected: filters, sorts and limit need a database."
+            f"{table.name} comes from files: columns can be selected, filters, sorts and limits need a database."
         )
     return table.with_selection(selection)
 

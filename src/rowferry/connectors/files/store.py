@@ -15,7 +15,7 @@ from rowferry.errors import ConnectionFailed, InvalidInput, SourceChanged
 
 @dataclass(frozen=True, slots=True, order=True)
 class Item:
-    """A file as it was when it was listed: its path under the root with slashes, its bytes, and a mark of its version."""
+    """A file as it was when it was listed: its path under the root with slashes, its size, and which version it is."""
 
     path: str
     size: int
