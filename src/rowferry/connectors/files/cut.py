@@ -69,11 +69,13 @@ def parts(shape: Shape, chunk: Chunk) -> Iterator[Part]:
         yield Part(item, start, end)
 
 
-def _row_groups(store: Store, shape: Shape, item: Item, _: ChunkSize) -> Places:
+def _row_groups(store: Store, shape: Shape, item: Item, size: ChunkSize) -> Places:
+    """The row groups; one of many rows counts as if they were as wide as a full chunk's."""
     with parquet_file(store, item) as file:
-        sizes = [file.metadata.row_group(at).total_byte_size for at in range(file.num_row_groups)]
-    for at, size in enumerate(sizes, 1):
-        yield (None if at == len(sizes) else at), size
+        groups = [file.metadata.row_group(at) for at in range(file.num_row_groups)]
+    for at, group in enumerate(groups, 1):
+        weight = max(group.total_byte_size, -(-group.num_rows * size.size // size.rows))
+        yield (None if at == len(groups) else at), weight
 
 
 def _csv_places(store: Store, shape: Shape, item: Item, size: ChunkSize) -> Places:

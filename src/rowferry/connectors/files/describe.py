@@ -14,7 +14,7 @@ from rowferry.connectors.files.csv_records import Dialect
 from rowferry.connectors.files.discover import Found
 from rowferry.connectors.files.infer import type_of_spans, type_of_texts
 from rowferry.connectors.files.inspection import compression_of
-from rowferry.connectors.files.neutral import neutral_of, parse
+from rowferry.connectors.files.neutral import neutral_of, parse, told
 from rowferry.connectors.files.parse import STRING
 from rowferry.connectors.files.read_csv import BOM, CsvForm, check_encoding, header
 from rowferry.connectors.files.read_parquet import parquet_file
@@ -142,7 +142,8 @@ def _parquet(store: Store, found: Found, document: dict[str, Any] | None, _: Sou
             fields = file.schema_arrow if fields is None else fields
     size = sum(item.size for item in found.files[:FILES])
     columns = [
-        _column(field.name, neutral_of(field), field.nullable, "parquet", str(field.type)) for field in fields or ()
+        _column(field.name, neutral_of(field), field.nullable, "parquet", None if told(field) else str(field.type))
+        for field in fields or ()
     ]
     return _shape(found, columns, rows * found.size / max(size, 1), document)
 

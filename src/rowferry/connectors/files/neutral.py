@@ -72,9 +72,14 @@ _INFERRED: tuple[tuple[Callable[[pa.DataType], bool], Callable[[Any], t.NeutralT
 )
 
 
+def told(field: pa.Field) -> bool:
+    """Whether a Parquet column says itself what it holds."""
+    return bool(field.metadata) and TYPE_KEY in field.metadata
+
+
 def neutral_of(field: pa.Field) -> t.NeutralType:
     """What a Parquet column holds: by its own word where it has one, else by its Arrow type."""
-    if field.metadata and TYPE_KEY in field.metadata:
+    if told(field):
         try:
             return parse(field.metadata[TYPE_KEY])
         except ValueError:

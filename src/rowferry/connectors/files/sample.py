@@ -26,6 +26,7 @@ FILES = 16
 _PIECES = 32
 _PIECE = 64 * 1024
 _DOCUMENTS = 20_000
+_ROWS = 50_000
 _TEXT = NativeType("text", "text")
 
 
@@ -64,7 +65,9 @@ def csv_columns(store: Store, files: Sequence[Item], form: CsvForm) -> tuple[lis
                 batches.append(batch)
                 size += len(piece)
     table = pa.Table.from_batches(batches, arrow_schema(columns))
-    return table.columns, size / max(table.num_rows, 1)
+    width = size / max(table.num_rows, 1)
+    step = -(-table.num_rows // _ROWS)
+    return (table.take(list(range(0, table.num_rows, step))) if step > 1 else table).columns, width
 
 
 def json_objects(store: Store, found: Found, lines: bool) -> tuple[list[Members], float]:
