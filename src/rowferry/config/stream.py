@@ -158,6 +158,15 @@ class SourceCsv(Spec):
     header: bool | None = None
     null_text: Words = ""
 
+    @model_validator(mode="after")
+    def _two_signs(self) -> Self:
+        for name, sign in (("delimiter", self.delimiter), ("quote", self.quote)):
+            if sign is not None and sign in "\r\n\0":
+                raise ValueError(f"{name} cannot be a line end or NUL: choose another character")
+        if self.delimiter is not None and self.delimiter == self.quote:
+            raise ValueError("delimiter and quote are the same character: choose two")
+        return self
+
 
 class SourceFiles(Spec):
     """Files under a folder: names, globs, or folders that end with a slash; without `paths` all tables of the folder.

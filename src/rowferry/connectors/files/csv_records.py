@@ -74,12 +74,11 @@ class Dialect:
         doubled[0] = False
         if not bool((fine | doubled).all()):
             return None
-        while newline >= 0:
-            count = int(np.searchsorted(quotes, newline))
-            if count % 2 == 0:
-                return newline + 1
-            newline = data.rfind(b"\n", 0, int(quotes[count - 1]))
-        return 0
+        if np.searchsorted(quotes, newline) % 2 == 0:
+            return newline + 1
+        newlines = np.flatnonzero(held == _NEWLINE)
+        outside = newlines[np.searchsorted(quotes, newlines) % 2 == 0]
+        return int(outside[-1]) + 1 if len(outside) else 0
 
     def records(self, data: bytes) -> Iterator[bytes]:
         """Each record with its line end; what has no end by these rules comes as the last one."""

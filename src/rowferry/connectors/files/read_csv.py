@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -15,6 +14,9 @@ from rowferry.connectors.files.parse import EMPTY_IS_NULL, STRING
 from rowferry.connectors.files.rows import Bad, Piece, batch_of, misfits
 from rowferry.errors import ReadFailed
 from rowferry.model.tables import Column
+
+_LITTLE = 32 * 1024
+"""So many bytes are read record by record at the most, where one of them is malformed."""
 
 BOM = b"\xef\xbb\xbf"
 _WIDE = (b"\xff\xfe", b"\xfe\xff")
@@ -55,23 +57,19 @@ def read_csv(
 ) -> Iterator[pa.RecordBatch]:
     """The rows of a piece of a file, as these columns of it."""
     reader = CsvRows(piece, form, columns, strict)
-    seen = 0
-    for number, block in enumerate(piece.blocks(form.dialect.end)):
+    seen, first = 0, True
+    blocks = piece.blocks(form.dialect.end)
+    block = next(blocks, b"")
+    while block:
         skipped = 0
-        if number == 0 and piece.start == 0:
+        if first and piece.start == 0:
             check_encoding(piece.item.path, block)
             skipped = head(block, form.dialect)
             reader.check_names(block)
-        rows = block[skipped:]
-        before = seen + block[:skipped].count(b"\n")
-        batch = reader.rows(rows, partial(_line, piece, before)) if rows else None
+        following = next(blocks, b"")
+        yield from reader.rows(block[skipped:], seen + block[:skipped].count(b"\n"), last=not following)
         seen += block.count(b"\n")
-        if batch is not None and batch.num_rows:
-            yield batch
-
-
-def _line(piece: Piece, before: int) -> int:
-    return piece.first_line + before
+        block, first = following, False
 
 
 class CsvRows:
@@ -92,10 +90,22 @@ class CsvRows:
                 f"{self._piece.item.path} has other columns than the table's first file: name the files one by one."
             )
 
-    def rows(self, block: bytes, line: Callable[[], int]) -> pa.RecordBatch | None:
-        """The rows of whole records, of which the first is in that line; None where there are none."""
-        batch = self._quick(block)
-        return self._careful(block, line()) if batch is None else batch
+    def rows(self, block: bytes, before: int, last: bool = False) -> Iterator[pa.RecordBatch]:
+        """The rows of whole records. `before`: how many line ends of the piece lie before them; `last`: at its end.
+
+        What Arrow does not take is halved until little is left, and that is read record by record.
+        """
+        whole = not last or self._form.dialect.end(block) == len(block)
+        batch = self._quick(block) if whole and block else None
+        half = self._form.dialect.end(block[: len(block) // 2]) if len(block) > _LITTLE else 0
+        if batch is not None:
+            yield from [batch] if batch.num_rows else []
+        elif half:
+            yield from self.rows(block[:half], before)
+            yield from self.rows(block[half:], before + block.count(b"\n", 0, half), last)
+        elif block:
+            batch = self._careful(block, self._piece.first_line + before)
+            yield from [batch] if batch is not None and batch.num_rows else []
 
     def _quick(self, block: bytes) -> pa.RecordBatch | None:
         """The block's rows, None when it needs care."""

@@ -52,7 +52,7 @@ def csv_columns(store: Store, files: Sequence[Item], form: CsvForm) -> tuple[lis
     """The sampled texts of each column, and how many bytes a row has."""
     columns = [Column(str(at), t.Text(), _TEXT) for at in range(len(form.names))]
     plain = CsvForm(form.dialect, tuple(one.name for one in columns))
-    batches = []
+    batches: list[pa.RecordBatch] = []
     size = 0
     for item in files[:FILES]:
         rows = CsvRows(Piece(store, item, refusal=pass_over), plain, columns, [False] * len(columns))
@@ -60,10 +60,8 @@ def csv_columns(store: Store, files: Sequence[Item], form: CsvForm) -> tuple[lis
         start = head(block, form.dialect)
         body = block[start:] if whole else block[start : max(form.dialect.end(block), start)]
         for piece in (body, *spread(store, item)):
-            batch = rows.rows(piece, int) if piece else None
-            if batch is not None:
-                batches.append(batch)
-                size += len(piece)
+            batches += rows.rows(piece, 0, last=True)
+            size += len(piece)
     table = pa.Table.from_batches(batches, arrow_schema(columns))
     width = size / max(table.num_rows, 1)
     step = -(-table.num_rows // _ROWS)
