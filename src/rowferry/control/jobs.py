@@ -34,5 +34,5 @@ def make_job(
         connections=found,
         elapsed=elapsed,
         workers=settings.workers,
-        rejects=settings.data_dir.resolve() / "rejects" / stream_id,
+        rejects=str(settings.data_dir.resolve() / "rejects" / stream_id),
     )

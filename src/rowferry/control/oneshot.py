@@ -105,7 +105,7 @@ def _job(document: Mapping[str, Any], connections: Mapping[str, Connection], wor
     name = _name(config, connections)
     return Job(
         stream_id=name, config=config, connections=dict(connections), workers=workers,
-        rejects=Path.cwd() / "rejects" / name,
+        rejects=str(Path.cwd() / "rejects" / name),
     )  # fmt: skip
 
 

@@ -35,12 +35,13 @@ class Job(Spec):
     workers: int = Field(default=2, ge=1)
     forget_only: bool = False
     verify_only: bool = False
-    rejects: Path | None = None
+    rejects: str | None = None
 
     @property
     def skipping(self) -> Path | None:
         """The folder for rows that cannot be read, where they are to be left out."""
-        return self.rejects if self.config.source.options.malformed_rows is MalformedRows.SKIP else None
+        skip = self.config.source.options.malformed_rows is MalformedRows.SKIP
+        return Path(self.rejects) if skip and self.rejects else None
 
 
 @dataclass(frozen=True, slots=True)

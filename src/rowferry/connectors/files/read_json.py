@@ -37,8 +37,11 @@ class NoObject(ValueError):
     """There is no whole object; the message says what there is."""
 
 
-def members(text: str, at: int) -> tuple[Members, int]:
-    """The object that begins at `at`, and where it ends; NoObject when there is none, or not all of it."""
+def members(text: str, at: int, exact: bool = False) -> tuple[Members, int]:
+    """The object that begins at `at`, and where it ends; NoObject when there is none, or not all of it.
+
+    `exact`: blanks around a value are its own, as Rowferry writes them.
+    """
     if text[at : at + 1] != "{":
         raise NoObject("it is no JSON object")
     found: Members = {}
@@ -49,8 +52,8 @@ def members(text: str, at: int) -> tuple[Members, int]:
         while True:
             if text[at] != '"':
                 raise NoObject("it is no JSON")
-            name, at = scanstring(text, at + 1, True)
-            start = _BETWEEN.match(text, at).end()  # type: ignore[union-attr]
+            name, after = scanstring(text, at + 1, True)
+            start = _BETWEEN.match(text, after).end()  # type: ignore[union-attr]
             _, at = _scan(text, start)
             if name in found:
                 raise NoObject("it has two members of the same name")
@@ -58,6 +61,8 @@ def members(text: str, at: int) -> tuple[Members, int]:
             step = _NEXT.match(text, at)
             if step is None:
                 raise NoObject("it is no JSON")
+            if exact:
+                found[name] = text[text.index(":", after) + 1 : step.start(1)]
             at = step.end()
             if step[1] == "}":
                 return found, at
@@ -182,6 +187,7 @@ class _Rows:
     def __init__(self, piece: Piece, columns: Sequence[Column], strict: Sequence[bool], names: Sequence[str]) -> None:
         self._piece, self._columns, self._strict = piece, columns, strict
         self._names = frozenset(names)
+        self._exact = not any(strict)
         self._takes = [take_of(column.type, one) for column, one in zip(columns, strict, strict=True)]
         self._rows: list[list[str | None]] = []
         self._places: list[tuple[int, bytes]] = []
@@ -200,7 +206,7 @@ class _Rows:
     def _added(self, line: int, raw: bytes) -> Bad | None:
         try:
             text = raw.decode()
-            found, end = members(text, _BLANK.match(text).end())  # type: ignore[union-attr]
+            found, end = members(text, _BLANK.match(text).end(), self._exact)  # type: ignore[union-attr]
             if text[end:].strip(" \t\r\n"):
                 return Bad(0, None, "something stands behind the object")
         except UnicodeDecodeError:
@@ -252,6 +258,7 @@ def take_of(neutral: t.NeutralType, strict: bool) -> Callable[[str], str | None]
             return None
         if document:
             return span
+        span = span.strip()
         first = span[0]
         if first in "{[" or (strict and (first == '"') is not words):
             raise ValueError
