@@ -22,7 +22,8 @@ FORMS = [pytest.param(*form, id="-".join(form)) for form in FORMATS]
 MARIADB_TABLE = """CREATE TABLE kinds (
  id INT PRIMARY KEY, tiny TINYINT(1), big BIGINT UNSIGNED, amount DECIMAL(65,30), small DECIMAL(10,2), f FLOAT,
  d DOUBLE, flag BIT(8), name VARCHAR(50), body LONGTEXT, raw VARBINARY(20), day DATE, moment DATETIME(6),
- stamp TIMESTAMP(3) NULL, span TIME(6), y YEAR, doc JSON, mood ENUM('sad','o,k'), tags SET('a','b'), ident UUID, place POINT, ip INET6)"""
+ stamp TIMESTAMP(3) NULL, span TIME(6), y YEAR, doc JSON, mood ENUM('sad','o,k'),
+ tags SET('a','b'), ident UUID, place POINT, ip INET6)"""
 MARIADB_ROWS = """INSERT INTO kinds VALUES
  (1, -1, 18446744073709551615, 12345678901234567890.123456789012345678901234567890, -0.01, 0.1, 1e300, b'10000001',
   'it''s, "x"\\n\\t\\\\N', REPEAT('é', 70000), x'00ff0a22', '9999-12-31', '1000-01-01 00:00:00.000001',
@@ -41,8 +42,9 @@ POSTGRES_ROWS = """INSERT INTO kinds VALUES
   '1 mon 2 days 00:00:01.5', '{"a": [12345678901234567890123, 1.0]}', ' {"b":  1.0} ',
   '6ccd780c-baba-1026-9564-5b8c656024db', '10.0.0.0/8', '{1,NULL}', B'10000001', to_tsvector('some words'), 'NaN'),
  (2, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
-  NULL, NULL, NULL, NULL), (3, false, 0, 0, 0, '-Infinity', -0.0, '', '', '', '', '2024-02-29', '00:00', 
-  '2024-02-29 23:59:59.999999', 'epoch', '-838:59:59', '[]', '1', '00000000-0000-0000-0000-000000000000', '::1', '{}', B'00000000', '', 1e-30)"""
+  NULL, NULL, NULL, NULL), (3, false, 0, 0, 0, '-Infinity', -0.0, '', '', '', '', '2024-02-29', '00:00',
+  '2024-02-29 23:59:59.999999', 'epoch', '-838:59:59', '[]', '1', '00000000-0000-0000-0000-000000000000', '::1', '{}',
+  B'00000000', '', 1e-30)"""
 
 
 def moved(source: str, target: str) -> Job:
