@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -173,7 +174,7 @@ def test_a_file_that_is_not_what_it_was_is_not_read(tmp_path: Path, change: str)
     there = source(tmp_path)
     [table] = there.tables([])
     [chunk] = there.chunks(table, WHOLE)
-    changes = {
+    changes: dict[str, Callable[[], None]] = {
         "gone": (tmp_path / "a.csv").unlink,
         "longer": lambda: put(tmp_path, "a.csv", text="a,b\n1,2\n3,4\n"),
         "touched": lambda: os.utime(tmp_path / "a.csv", ns=(1, 1)),

@@ -31,10 +31,12 @@ if TYPE_CHECKING:
 class Capabilities:
     """What an engine can do, as far as the layers above must know.
 
-    `schemas`: databases hold schemas (PostgreSQL). `source`, `target`: rows can be read, written.
+    `schemas`: databases hold schemas (PostgreSQL). `source`, `target`: rows can be read, written. `steady`: what is read
+    does not change unnoticed between two of its chunks, whether it has a key or not.
     """
 
     schemas: bool = False
+    steady: bool = False
     source: bool = True
     target: bool = True
 

@@ -80,7 +80,7 @@ class FilesSource:
         """See `Source.besides`; a folder holds nothing else that could be moved."""
         return []
 
-    def hold(self, wish: Consistency | None) -> None:
+    def hold(self, wish: Consistency | None, tables: Sequence[Table], readers: int) -> None:
         """See `Source.hold`; a file that changes is refused, so that what was read is of one moment anyway."""
 
     def consistency(self) -> str:
