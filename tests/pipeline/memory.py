@@ -102,6 +102,7 @@ class MemorySource:
     """Reads `held`, whoever changes it meanwhile. `before_batch` is called before each batch comes out."""
 
     dialect = "mysql"
+    steady = False
 
     def __init__(self, held: Mapping[str, Held], before_batch: Callable[[Chunk, int], None] = lambda *_: None) -> None:
         self._held = held

@@ -31,12 +31,10 @@ if TYPE_CHECKING:
 class Capabilities:
     """What an engine can do, as far as the layers above must know.
 
-    `schemas`: databases hold schemas (PostgreSQL). `source`, `target`: rows can be read, written. `steady`: what is read
-    does not change unnoticed between two of its chunks, whether it has a key or not.
+    `schemas`: databases hold schemas (PostgreSQL). `source`, `target`: rows can be read, written.
     """
 
     schemas: bool = False
-    steady: bool = False
     source: bool = True
     target: bool = True
 
@@ -127,6 +125,10 @@ class Source(Protocol):
     @property
     def dialect(self) -> str:
         """The name sqlglot gives the engine's SQL, in which defaults and checks are written."""
+
+    @property
+    def steady(self) -> bool:
+        """Whether nothing changes unnoticed between two chunks of a table, even of one without a key."""
 
     def tables(self, requests: Sequence[TableRequest]) -> list[Table]:
         """The requested tables with their structure, in the order of the requests; without any, every user table

@@ -12,7 +12,6 @@ from typing import Self
 
 from rowferry.config.stream import Consistency
 from rowferry.connectors.base import ChunkSize, Journal, PlannedTable, Source, Target, TargetPlan
-from rowferry.connectors.registry import connector
 from rowferry.errors import Cancelled, Refused, RowferryError, SourceChanged
 from rowferry.model.digests import Comparison
 from rowferry.model.findings import Finding, Severity
@@ -218,7 +217,7 @@ class Run:
         limit = config.limits.number_of_events
         rows = config.source.options.data_bundle_size * 1000
         budget = Budget(limit, sum(entry.rows for entry in journal.committed))
-        self._note(_torn(plan.only(self._unsteady(plan)), journal))
+        self._note(_torn(plan, journal))
         Copy(
             plan, target, journal,
             size=ChunkSize(min(rows, limit) if limit else rows, CHUNK_BYTES), budget=budget,
@@ -229,12 +228,6 @@ class Run:
         said = dict.fromkeys(source.consistency() for source in self._sources)
         self._note([Finding(Severity.INFO, "", sentence) for sentence in said])
         return budget.reached
-
-    def _unsteady(self, plan: Plan) -> set[str]:
-        """The tables of engines that let rows move between two chunks."""
-        parts, connections = self._job.config.source.connections, self._job.connections
-        engines = {name: connections[parts[place].connection_id].engine for name, place in plan.places.items()}
-        return {name for name, engine in engines.items() if not connector(engine).capabilities.steady}
 
     def _finish(self, plan: Plan, target: Target, cut: bool) -> None:
         """What waits for the data of all tables. Foreign keys would miss the rows that a limit left out: none then."""
@@ -316,7 +309,7 @@ def _torn(plan: Plan, journal: Journal) -> list[Finding]:
     torn = [
         (str(table.target.name), str(table.source.name))
         for table in plan.tables
-        if not table.source.key and table.source.query is None
+        if not table.source.key and table.source.query is None and not plan.source_of(table).steady
     ]
     return [
         Finding(

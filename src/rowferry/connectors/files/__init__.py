@@ -10,7 +10,7 @@ from rowferry.connectors.files.target import open_target
 
 CONNECTOR = Connector(
     name="files",
-    capabilities=Capabilities(steady=True),
+    capabilities=Capabilities(),
     open_server=open_server,
     open_source=open_source,
     open_target=open_target,

@@ -42,6 +42,7 @@ class FilesSource:
     """The files under the root of a store. `paths` name some of them, none: all tables."""
 
     dialect = "duckdb"
+    steady = True
 
     def __init__(self, store: Store, root_name: str, paths: Sequence[str], csv: SourceCsv, rejects: Rejects) -> None:
         self._store = store

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 class MySqlSource:
     """Every call and every read has a session of its own, so that threads never meet."""
 
+    steady = False
+
     def __init__(self, request: SourceRequest) -> None:
         self._access = Access(request.connection)
         self._database = request.database or self._access.database

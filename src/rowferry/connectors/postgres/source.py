@@ -42,6 +42,7 @@ class PostgresSource:
     """A database's tables. Structure is asked on one session of psycopg, rows come on sessions of the Arrow driver."""
 
     dialect = "postgres"
+    steady = False
 
     def __init__(self, request: SourceRequest) -> None:
         self._request = request
