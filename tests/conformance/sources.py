@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+import gzip
 import os
+import shutil
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from itertools import count
+from pathlib import Path
 from typing import Any, Protocol
 from uuid import UUID
 
 import pytest
 
 from rowferry.config.connection import Connection
-from rowferry.connectors.base import Source, SourceRequest, TableRequest
+from rowferry.config.stream import SchemaPolicy, TargetSpec, WriteMode
+from rowferry.connectors.base import Source, SourceRequest, TableRequest, TargetPlan, TargetRequest
 from rowferry.connectors.registry import connector
 from rowferry.model import types as t
+from rowferry.model.chunks import Chunk
 from rowferry.model.tables import Column, NativeType, Table, TableName
 from tests.pipeline.memory import DATABASE, QUERY, Held, MemorySource
 from tests.servers import MariaDb, Postgres
+from tests.tables import batch
 
 Row = tuple[Any, ...]
 _numbers = count(1)
@@ -27,10 +34,13 @@ class SourcePlace(Protocol):
     """A database that a test fills and a source reads.
 
     Columns are declared by name and kind: `number` (64 bits), `word` (up to 20 characters) or `uuid`. They
-    are nullable unless they are part of the key. `snapshots`: its sources can be read as of one moment.
+    are nullable unless they are part of the key. `snapshots`: its sources can be read as of one moment. `answers`: they
+    answer queries and read selections by a key. `still`: a table that gets rows has changed and is not read any more.
     """
 
     snapshots: bool
+    answers: bool
+    still: bool
 
     def open(self) -> Source:
         """One more source of this database; the place closes it."""
@@ -68,6 +78,8 @@ class MemoryPlace:
     """Tables in memory."""
 
     snapshots = True
+    answers = True
+    still = False
 
     def __init__(self) -> None:
         self._held: dict[str, Held] = {}
@@ -153,8 +165,92 @@ POSTGRES = Dialect(
 )
 
 
+class FilesPlace:
+    """A folder in which each table is a folder of Parquet files, as a stream writes them."""
+
+    snapshots = True
+    answers = False
+    still = True
+
+    def __init__(self, base: Path) -> None:
+        self._base = base
+        self._held: dict[str, tuple[Table, list[Row]]] = {}
+        self._opened: list[Source] = []
+
+    def open(self) -> Source:
+        spec = {"files": {"basePath": str(self._base)}}
+        opener = connector("files").open_source
+        assert opener is not None
+        made = Connection.model_validate({"name": "there", "type": "files", "spec": spec})
+        self._opened.append(opener(SourceRequest(made)))
+        return self._opened[-1]
+
+    def create(self, name: str, columns: Mapping[str, str], key: Sequence[str] = (), rows: Sequence[Row] = ()) -> None:
+        made = [
+            Column(column, KINDS[kind][0], NativeType(kind, kind), nullable=column not in key)
+            for column, kind in columns.items()
+        ]
+        self._write(Table(TableName("", name), tuple(made), tuple(key), tuple(key)), [*map(as_read, rows)])
+
+    def insert(self, name: str, rows: Sequence[Row]) -> None:
+        table, held = self._held[name]
+        self._write(table, [*held, *map(as_read, rows)])
+
+    def drop(self, name: str, column: str | None = None) -> None:
+        table, _ = self._held[name]
+        if column is None:
+            shutil.rmtree(self._base / name)
+        else:
+            self._write(replace(table, columns=tuple(one for one in table.columns if one.name != column)), [])
+
+    def retype(self, name: str, column: str) -> None:
+        table, _ = self._held[name]
+        wider = replace(table.column(column), type=t.Text(30))
+        self._write(replace(table, columns=tuple(wider if one.name == column else one for one in table.columns)), [])
+
+    def endless(self) -> TableRequest:
+        """A little that is unpacked to very much."""
+        folder = self._base / "endless"
+        folder.mkdir()
+        packed = gzip.compress(b"1\n" * (1 << 22), compresslevel=9)
+        with (folder / "part-00000.csv.gz").open("wb") as file:
+            file.write(gzip.compress(b"n\n"))
+            for _ in range(1000):
+                file.write(packed)
+        return TableRequest("endless")
+
+    def reads(self) -> int:
+        opened = (Path(os.path.realpath(one)) for one in Path("/proc/self/fd").iterdir())
+        return sum(self._base in one.parents for one in opened)
+
+    def close(self) -> None:
+        for one in self._opened:
+            one.close()
+
+    def _write(self, table: Table, rows: list[Row]) -> None:
+        self._held[table.name.name] = (table, rows)
+        shutil.rmtree(self._base / table.name.name, ignore_errors=True)
+        spec = {"files": {"fileFormat": "parquet", "format": {"parquet": {"maxRowGroupSize": 3}}}}
+        opener = connector("files").open_target
+        assert opener is not None
+        made = Connection.model_validate(
+            {"name": "there", "type": "files", "spec": {"files": {"basePath": str(self._base)}}}
+        )
+        policies = SchemaPolicy.FAIL_IF_EXISTS, WriteMode.FAIL_IF_NOT_EMPTY
+        with closing(opener(TargetRequest(made, TargetSpec.model_validate(spec), "make", *policies))) as target:
+            [planned] = target.plan([table], "", prepared=False).tables
+            target.prepare(TargetPlan((planned,)), {str(planned.target.name): ""})
+            target.begin(planned, [Chunk(table.name, 0)])
+            target.write(planned, Chunk(table.name, 0), iter([batch(table.columns, rows)] if rows else []))
+            target.finish_table(planned)
+            target.forget()
+
+
 class SqlPlace:
     """A fresh schema or database of a server."""
+
+    answers = True
+    still = False
 
     def __init__(self, server: MariaDb | Postgres, dialect: Dialect) -> None:
         self._server, self._dialect = server, dialect
@@ -224,6 +320,7 @@ def as_read(row: Row) -> Row:
 
 SOURCES: dict[str, Callable[[pytest.FixtureRequest], SourcePlace]] = {
     "memory": lambda _: MemoryPlace(),
+    "files": lambda request: FilesPlace(request.getfixturevalue("tmp_path")),
     "mariadb": lambda request: SqlPlace(request.getfixturevalue("mariadb"), MARIADB),
     "postgres": lambda request: SqlPlace(request.getfixturevalue("postgres"), POSTGRES),
 }

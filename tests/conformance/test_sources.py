@@ -7,6 +7,7 @@ from collections import Counter, deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
@@ -63,7 +64,8 @@ def test_every_table_is_found_by_name_and_structure(source_place: SourcePlace) -
     source_place.create("a", {"n": "number"})
     a, b = source.tables([])
     assert (a.name.name, a.primary_key, a.key) == ("a", (), ())
-    assert (b.name.name, b.primary_key, b.key) == ("b", ("word", "id"), ("word", "id"))
+    assert (b.name.name, b.primary_key) == ("b", ("word", "id"))
+    assert b.key == (b.primary_key if source_place.answers else ())
     assert [(one.name, one.type, one.nullable) for one in b.columns] == [
         ("id", t.Integer(64), False), ("word", t.Text(20), False), ("mark", t.Uuid(), True),
     ]  # fmt: skip
@@ -74,9 +76,9 @@ def test_requested_tables_come_in_the_order_of_the_requests(source_place: Source
         source_place.create(name, {"n": "number"})
     source = source_place.open()
     whole_name = str(table_of(source, "a").name)
-    query = TableRequest("b2", query="SELECT * FROM b")
-    found = source.tables([TableRequest("c"), query, TableRequest(whole_name), TableRequest("c")])
-    assert [table.name.name for table in found] == ["c", "b2", "a", "c"]
+    other = TableRequest("b2", query="SELECT * FROM b") if source_place.answers else TableRequest("b")
+    found = source.tables([TableRequest("c"), other, TableRequest(whole_name), TableRequest("c")])
+    assert [table.name.name for table in found] == ["c", other.name, "a", "c"]
 
 
 def test_every_missing_table_is_named(source_place: SourcePlace) -> None:
@@ -105,6 +107,10 @@ def test_a_query_is_a_table(source_place: SourcePlace) -> None:
     rows = [row[:2] for row in rows_of(30)]
     source_place.create("t", {"id": "number", "word": "word"}, ["id"], rows)
     source = source_place.open()
+    if not source_place.answers:
+        with pytest.raises(InvalidInput):
+            source.tables([TableRequest("q", query="SELECT * FROM t")])
+        return
     table = table_of(source, "q", query="SELECT * FROM t")
     assert (table.name.name, list(table.column_names())) == ("q", ["id", "word"])
     [chunk] = source.chunks(table, ChunkSize(10, 1 << 20))
@@ -140,7 +146,7 @@ def test_chunks_hold_each_row_exactly_once(source_place: SourcePlace, key: str) 
         assert not any(chunk.low is None for chunk in chunks[1:])
         found = [read_chunk(source, table, chunk) for chunk in chunks]
         assert Counter(row for part in found for row in part) == Counter(map(as_read, rows))
-        if names:
+        if table.key:
             assert max(map(len, found)) <= most
             assert len(chunks) > 1 or most == 1000
 
@@ -161,6 +167,10 @@ def test_rows_that_come_after_the_split_belong_to_a_chunk(source_place: SourcePl
     chunks = source.chunks(table, ChunkSize(10, 1 << 40))
     more = [*rows_of(5, first=1), *rows_of(5, first=500)]
     source_place.insert("t", more)
+    if source_place.still:
+        with pytest.raises(SourceChanged):
+            list(source.read(table, chunks[0]))
+        return
     found = [row for chunk in chunks for row in read_chunk(source, table, chunk)]
     assert Counter(found) == Counter(map(as_read, [*rows_of(20, first=100), *more]))
 
@@ -188,6 +198,10 @@ def test_a_snapshot_is_of_one_moment(source_place: SourcePlace) -> None:
     first, *rest = source.chunks(table, ChunkSize(10, 1 << 40))
     rows = read_chunk(source, table, first)
     source_place.insert("t", rows_of(5, first=100))
+    if source_place.still:
+        with pytest.raises(SourceChanged):
+            list(source.read(table, rest[0]))
+        return
     rows += [row for chunk in rest for row in read_chunk(source, table, chunk)]
     assert Counter(rows) == Counter(map(as_read, rows_of(30)))
     assert source.consistency().endswith(".")
@@ -207,6 +221,11 @@ def test_a_selection_is_read_by_a_key_outside_it(source_place: SourcePlace) -> N
     source_place.create("t", COLUMNS, ["id"], rows_of(30))
     source = source_place.open()
     selection = Selection(columns=("mark", "word"), filters=(Filter("id", FilterOperator.GT, "20"),))
+    if not source_place.answers:
+        with pytest.raises(InvalidInput):
+            table_of(source, "t", selection=selection)
+        assert len(read_all(source, table_of(source, "t", selection=replace(selection, filters=())))) == 30
+        return
     table = table_of(source, "t", selection=selection)
     assert [column.name for column in table.columns] == ["mark", "word"]
     assert len(source.chunks(table, ChunkSize(10, 1 << 40))) > 1
@@ -218,6 +237,10 @@ def test_an_ordered_selection_is_one_chunk_in_its_order(source_place: SourcePlac
     source_place.create("t", COLUMNS, ["id"], rows_of(30))
     source = source_place.open()
     selection = Selection(columns=("id",), sorts=(Sort("id", descending=True),), limit=12)
+    if not source_place.answers:
+        with pytest.raises(InvalidInput):
+            table_of(source, "t", selection=selection)
+        return
     table = table_of(source, "t", selection=selection)
     [chunk] = source.chunks(table, ChunkSize(5, 1 << 40))
     assert read_chunk(source, table, chunk) == [(n,) for n in range(30, 18, -1)]
@@ -249,11 +272,13 @@ def test_a_table_that_changed_is_not_read(source_place: SourcePlace, key: list[s
     [chunk] = source.chunks(table, WHOLE)
     change(source_place)
     for each in (source, source_place.open()):
-        with pytest.raises(SourceChanged, match=r"\.t"):
+        with pytest.raises(SourceChanged, match=f"{table.name}"):
             list(each.read(table, chunk))
 
 
 def test_a_query_whose_table_went_is_not_read(source_place: SourcePlace) -> None:
+    if not source_place.answers:
+        return
     source_place.create("t", COLUMNS, rows=rows_of(5))
     source = source_place.open()
     table = table_of(source, "q", query="SELECT * FROM t")

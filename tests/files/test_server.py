@@ -58,8 +58,8 @@ def test_tables_are_folders_of_data_files_and_files(tmp_path: Path) -> None:
     (base / "notes.txt").write_text("")
     (base / "empty").mkdir()
     opened = server(tmp_path)
-    assert opened.tables("db", [], include_system=False) == ["loose.csv", "orders"]
-    assert server(base).tables(".", [], include_system=False) == ["loose.csv", "orders"]
+    assert opened.tables("db", [], include_system=False) == ["loose", "orders"]
+    assert server(base).tables(".", [], include_system=False) == ["loose", "orders"]
     (tmp_path / "out").symlink_to("/etc")
     for name in ("none", "..", "../..", "db/../../..", "/etc"):
         with pytest.raises(NotFound):
@@ -75,11 +75,14 @@ def test_describe_gives_the_neutral_types_back(tmp_path: Path, file_format: str)
     (found,) = server(tmp_path).describe("", [], include_system=False)
     assert str(found.name) == "every type"
     assert [(column.name, column.type) for column in found.columns] == [(n, kind) for n, (kind, _) in VALUES.items()]
-    assert found.estimated_rows == (len(rows) if file_format == "parquet" else 0)
+    assert found.estimated_rows >= len(rows)
     assert found.estimated_bytes > 0
 
 
 def test_describe_passes_over_what_it_cannot_read(tmp_path: Path) -> None:
     (tmp_path / "bad.parquet").write_bytes(b"not parquet")
-    (tmp_path / "plain.csv").write_text("a\n")
-    assert server(tmp_path).describe("", [], include_system=False) == []
+    (tmp_path / "plain.csv").write_text("a,b\n1,x\n")
+    opened = server(tmp_path)
+    assert opened.tables("", [], include_system=False) == ["bad", "plain"]
+    [found] = opened.describe("", [], include_system=False)
+    assert [(one.name, one.type) for one in found.columns] == [("a", t.Integer(64)), ("b", t.Text())]

@@ -14,7 +14,7 @@ from typing import Any
 import pyarrow as pa
 
 from rowferry.config.stream import Consistency, SchemaPolicy, WriteMode
-from rowferry.connectors.base import ChunkSize, Journal, PlannedTable, TableRequest, TargetPlan
+from rowferry.connectors.base import ChunkSize, Journal, PlannedTable, Rejected, TableRequest, TargetPlan
 from rowferry.errors import (
     Cancelled,
     Conflict,
@@ -102,6 +102,7 @@ class MemorySource:
     """Reads `held`, whoever changes it meanwhile. `before_batch` is called before each batch comes out."""
 
     dialect = "mysql"
+    steady = False
 
     def __init__(self, held: Mapping[str, Held], before_batch: Callable[[Chunk, int], None] = lambda *_: None) -> None:
         self._held = held
@@ -154,6 +155,9 @@ class MemorySource:
             self._check_open()
         finally:
             self.reads -= 1
+
+    def rejected(self) -> dict[TableName, Rejected]:
+        return {}
 
     def close(self) -> None:
         self.closed = True

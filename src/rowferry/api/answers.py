@@ -245,7 +245,10 @@ class VerificationList(Answer):
 
 
 class SideStats(Answer):
-    """One end of a stream: `counter` events, `dataSize` bytes, `avgRate` bytes a second, `elapsed` seconds."""
+    """One end of a stream: `counter` events, `dataSize` bytes, `avgRate` bytes a second, `elapsed` seconds.
+
+    `rejected`: rows of files that could not be read and were left out, at the source.
+    """
 
     model_config = ConfigDict(extra="allow")
 
@@ -253,6 +256,7 @@ class SideStats(Answer):
     status: StreamState
     counter: int
     failed_events: int
+    rejected: int = 0
     data_size: int
     avg_rate: float
     elapsed: float

@@ -71,6 +71,7 @@ class Progress:
     written: int
     read_size: int
     written_size: int
+    rejected: int = 0
     tables: tuple[TableProgress, ...] = ()
 
 

@@ -41,6 +41,13 @@ class Consistency(StrEnum):
     CHUNK = "chunk"
 
 
+class MalformedRows(StrEnum):
+    """What becomes of a row of a file that cannot be read: the stream fails, or the row is left out and kept aside."""
+
+    ERROR = "error"
+    SKIP = "skip"
+
+
 class Operation(StrEnum):
     """A kind of change."""
 
@@ -143,11 +150,42 @@ class QuerySpec(Spec):
     type_policies: TypePolicies = Field(default_factory=dict)
 
 
+class SourceCsv(Spec):
+    """The dialect of CSV files; what is left out is told from them. `nullText`: what stands, unquoted, for NULL."""
+
+    delimiter: str | None = Field(default=None, min_length=1, max_length=1)
+    quote: str | None = Field(default=None, min_length=1, max_length=1)
+    header: bool | None = None
+    null_text: Words = ""
+
+    @model_validator(mode="after")
+    def _two_signs(self) -> Self:
+        for name, sign in (("delimiter", self.delimiter), ("quote", self.quote)):
+            if sign is not None and sign in "\r\n\0":
+                raise ValueError(f"{name} cannot be a line end or NUL: choose another character")
+        if self.delimiter is not None and self.delimiter == self.quote:
+            raise ValueError("delimiter and quote are the same character: choose two")
+        return self
+
+
 class SourceFiles(Spec):
-    """Files under a folder: names, globs, or folders that end with a slash."""
+    """Files under a folder: names, globs, or folders that end with a slash; without `paths` all tables of the folder.
+
+    `basePath` is the connection's folder or one below it.
+    """
 
     base_path: Name
     paths: tuple[Name, ...] = ()
+    csv: SourceCsv = SourceCsv()
+
+    @model_validator(mode="after")
+    def _below(self) -> Self:
+        for path in self.paths:
+            if path.startswith(("/", "~")) or "\\" in path or ".." in path.split("/"):
+                raise ValueError(f"path {path!r} leads out of basePath: name what lies below it")
+        if ".." in self.base_path.split("/"):
+            raise ValueError("basePath must have no .. in it")
+        return self
 
 
 class SourceS3(Spec):
@@ -197,12 +235,13 @@ class SourceOptions(Spec):
     `dataBundleSize` is the number of rows (in thousands) that a chunk holds at the most; wide rows make it
     smaller. `consistency` left out means `snapshot` where that costs nothing (PostgreSQL), else `chunk`; the run's
     report says which it was. For a snapshot, MySQL and MariaDB lock out commits for a moment: the user needs RELOAD,
-    or LOCK TABLES on the database, and every table an engine with transactions. The options from `operations` on
-    belong to cdc.
+    or LOCK TABLES on the database, and every table an engine with transactions. `malformedRows` is about files. The
+    options from `operations` on belong to cdc.
     """
 
     data_bundle_size: Whole = Field(default=500, ge=10, le=1000)
     consistency: Consistency | None = None
+    malformed_rows: MalformedRows = MalformedRows.ERROR
     operations: tuple[Operation, ...] = tuple(Operation)
     replication_slot: Words = ""
     publication_name: Words = ""

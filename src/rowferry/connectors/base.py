@@ -11,15 +11,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from rowferry.config.connection import Connection
-from rowferry.config.stream import Consistency, SchemaPolicy, StructureOptions, TargetSpec, WriteMode
+from rowferry.config.stream import Consistency, SchemaPolicy, SourceFiles, StructureOptions, TargetSpec, WriteMode
 from rowferry.model.chunks import Chunk, Committed
 from rowferry.model.digests import Bucket, Digest, RowDigest, RowId, Spelling, View
 from rowferry.model.findings import Finding, Remark
 from rowferry.model.policies import Holds
-from rowferry.model.tables import Column, Selection, Table
+from rowferry.model.tables import Column, Selection, Table, TableName
 from rowferry.typemap.treatment import Policies, Treated, Want
 
 if TYPE_CHECKING:
@@ -77,11 +78,25 @@ class Server(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class SourceRequest:
-    """Where a stream reads: `database`, and `schema` where the engine has them (None: the engine's default)."""
+    """Where a stream reads: `database`, and `schema` where the engine has them (None: the engine's default).
+
+    `files`: which files, where they are the source. `rejects`: the folder for rows that cannot be read, which are left
+    out then (None: such a row is an error).
+    """
 
     connection: Connection
     database: str | None = None
     schema: str | None = None
+    files: SourceFiles | None = None
+    rejects: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """How many rows of a table could not be read and were left out, and where they are kept."""
+
+    rows: int
+    place: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +125,10 @@ class Source(Protocol):
     @property
     def dialect(self) -> str:
         """The name sqlglot gives the engine's SQL, in which defaults and checks are written."""
+
+    @property
+    def steady(self) -> bool:
+        """Whether nothing changes unnoticed between two chunks of a table, even of one without a key."""
 
     def tables(self, requests: Sequence[TableRequest]) -> list[Table]:
         """The requested tables with their structure, in the order of the requests; without any, every user table
@@ -153,6 +172,9 @@ class Source(Protocol):
         Closing the generator early ends the read and frees its connection. SourceChanged when the table is
         gone, or one of its columns gone or of another type; ReadFailed when a value cannot be carried.
         """
+
+    def rejected(self) -> Mapping[TableName, Rejected]:
+        """The rows that reads have left out so far because they are malformed; of a chunk that was read again, once."""
 
     def close(self) -> None:
         """Give back what is held. May be called twice, and from another thread.
@@ -305,7 +327,8 @@ class Target(Protocol):
 class DigestRequest:
     """One side of a comparison: `database` and `schema` as for a source, `spec` what a stream wrote there, if it did.
 
-    `planned` are the tables that it wrote, for a target that cannot be asked what its columns are.
+    `planned` are the tables that it wrote, for a target that cannot be asked what its columns are. `files` as for
+    a source, `skipping`: rows of them that cannot be read were left out.
     """
 
     connection: Connection
@@ -313,6 +336,8 @@ class DigestRequest:
     schema: str | None = None
     spec: TargetSpec | None = None
     planned: Sequence[PlannedTable] = ()
+    files: SourceFiles | None = None
+    skipping: bool = False
 
 
 class Digests(Protocol):

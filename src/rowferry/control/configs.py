@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from rowferry.config.connection import DATABASES, Connection
@@ -126,9 +127,17 @@ def _misfits_of_source(path: str, source: SourceConnection, connection: Connecti
         return [Detail(f"{path}.connectionId", "must name a database connection: mode cdc reads a database's log")]
     if source.files and engine != "files":
         return [Detail(f"{path}.files", f"needs a files connection, and {connection.name!r} leads to {engine}")]
+    if source.files and connection.spec.files and not _below(connection.spec.files.base_path, source.files.base_path):
+        message = f"must be the folder of {connection.name!r} or one below it"
+        return [Detail(f"{path}.files.basePath", message)]
     if source.s3 and engine != "s3":
         return [Detail(f"{path}.s3", f"needs an S3 connection, and {connection.name!r} leads to {engine}")]
     return []
+
+
+def _below(base: str, folder: str) -> bool:
+    there = Path(base).expanduser().resolve()
+    return (there / Path(folder).expanduser()).resolve().is_relative_to(there)
 
 
 def _misfits_of_target(config: StreamConfig, connection: Connection) -> list[Detail]:

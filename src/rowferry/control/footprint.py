@@ -32,7 +32,7 @@ def footprint(
     """The names of every table that the config writes. Without `discover`, discovered tables are just `ANY`."""
     names: set[str] = set()
     for part in config.source.connections:
-        if not part.discovers:
+        if part.tables or part.queries:
             names |= {spec.name.rpartition(".")[2] for spec in part.tables} | {spec.name for spec in part.queries}
         else:
             names |= {name.rpartition(".")[2] for name in discover(part)} if discover else {ANY}

@@ -82,7 +82,8 @@ class History:
 
 
 def _run(record: StreamRecord, findings: Mapping[str, int]) -> Run:
-    target = stats_document(record)["target"]
+    stats = stats_document(record)
+    target = stats["target"]
     return Run(
         id=record.id,
         config_id=record.config_id,
@@ -92,7 +93,7 @@ def _run(record: StreamRecord, findings: Mapping[str, int]) -> Run:
         status=record.status,
         data_size=_size(target["dataSize"]),
         rows_inserted=target["counter"],
-        rows_skipped=target["failedEvents"],
+        rows_skipped=stats["source"]["failedEvents"],
         error_message=record.error.get("error") if record.error else None,
         findings={severity.value: findings.get(severity, 0) for severity in Severity},
     )

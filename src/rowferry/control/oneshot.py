@@ -10,6 +10,7 @@ import hashlib
 import os
 import re
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -101,7 +102,11 @@ def _job(document: Mapping[str, Any], connections: Mapping[str, Connection], wor
         raise invalid(error, StreamConfig) from None
     if config.mode is Mode.CDC:
         raise InvalidInput("Mode cdc is not there yet: use mode convert.")
-    return Job(stream_id=_name(config, connections), config=config, connections=dict(connections), workers=workers)
+    name = _name(config, connections)
+    return Job(
+        stream_id=name, config=config, connections=dict(connections), workers=workers,
+        rejects=str(Path.cwd() / "rejects" / name),
+    )  # fmt: skip
 
 
 def _name(config: StreamConfig, connections: Mapping[str, Connection]) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 from rowferry.model.streams import StreamState
 from rowferry.state.records import StreamRecord
 
-_EMPTY: dict[str, Any] = {"read": 0, "written": 0, "read_size": 0, "written_size": 0, "tables": []}
+_EMPTY: dict[str, Any] = {"read": 0, "written": 0, "read_size": 0, "written_size": 0, "rejected": 0, "tables": []}
 
 
 def stats_document(record: StreamRecord) -> dict[str, Any]:
@@ -17,6 +17,7 @@ def stats_document(record: StreamRecord) -> dict[str, Any]:
     status = record.status.value
     source = _side("source", record, progress["read"], progress["read_size"])
     target = _side("target", record, progress["written"], progress["written_size"])
+    source["failedEvents"] = source["rejected"] = progress.get("rejected", 0)
     return {
         "streamID": record.id,
         "configID": record.config_id,
@@ -40,7 +41,7 @@ def _side(kind: str, record: StreamRecord, rows: int, size: int) -> dict[str, An
         "type": kind,
         "status": record.status.value,
         "counter": rows,
-        "failedEvents": 0,  # a load carries every row or fails
+        "failedEvents": 0,  # what is not read is the source's; a target takes every row or fails
         "dataSize": size,
         "avgRate": round(size / record.elapsed, 1) if record.elapsed else 0.0,
         "elapsed": round(record.elapsed, 3),

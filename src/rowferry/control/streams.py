@@ -21,7 +21,7 @@ from rowferry.control.configs import Configs
 from rowferry.control.connections import Connections
 from rowferry.control.fleet import Assignment, Fleet
 from rowferry.control.footprint import footprint, meet, refined
-from rowferry.control.jobs import make_job
+from rowferry.control.jobs import make_job, table_names
 from rowferry.control.stats import stats_document
 from rowferry.control.validate import validate
 from rowferry.control.verifications import record_comparison
@@ -318,6 +318,8 @@ class Streams:
 
     def _discover(self, part: SourceConnection) -> Iterable[str]:
         connection = self._connections.resolve(part.connection_id)
+        if part.files:
+            return table_names(connection, part)
         database = part.database or (connection.spec.database.database if connection.spec.database else None)
         with closing(self._connections.open(part.connection_id)) as server:
             return server.tables(database or "", [part.schema_] if part.schema_ else [], False)

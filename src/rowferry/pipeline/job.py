@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 from pydantic import Field
@@ -11,7 +12,7 @@ from pydantic import Field
 from rowferry.bus.messages import Progress
 from rowferry.config.connection import Connection
 from rowferry.config.fields import Spec
-from rowferry.config.stream import StreamConfig
+from rowferry.config.stream import MalformedRows, StreamConfig
 from rowferry.errors import RowferryError
 from rowferry.model.digests import Comparison
 from rowferry.model.findings import Finding
@@ -23,7 +24,8 @@ class Job(Spec):
 
     `connections` holds every connection the config names, by its id. `elapsed`: seconds the stream ran
     before. `workers`: chunks copied at the same time. `forget_only`: just remove the target's journal.
-    `verify_only`: just compare what a stream of this config has read and written.
+    `verify_only`: just compare what a stream of this config has read and written. `rejects`: the folder for rows of
+    files that cannot be read.
     """
 
     stream_id: str
@@ -33,6 +35,13 @@ class Job(Spec):
     workers: int = Field(default=2, ge=1)
     forget_only: bool = False
     verify_only: bool = False
+    rejects: str | None = None
+
+    @property
+    def skipping(self) -> Path | None:
+        """The folder for rows that cannot be read, where they are to be left out."""
+        skip = self.config.source.options.malformed_rows is MalformedRows.SKIP
+        return Path(self.rejects) if skip and self.rejects else None
 
 
 @dataclass(frozen=True, slots=True)

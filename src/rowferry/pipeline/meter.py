@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -60,6 +60,7 @@ class Meter:
         self._counts: dict[str, _Count] = {}
         self._lock = threading.Lock()
         self.stage = Stage.INIT
+        self.rejected: Callable[[], int] = int
 
     @property
     def elapsed(self) -> float:
@@ -130,6 +131,7 @@ class Meter:
                 written=sum(count.written for count in counts),
                 read_size=sum(count.read_size for count in counts),
                 written_size=sum(count.size for count in counts),
+                rejected=self.rejected(),
                 tables=tables,
             )
 

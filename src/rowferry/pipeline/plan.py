@@ -141,7 +141,7 @@ def _open_source(job: Job, part: SourceConnection) -> Source:
     opener = connector(connection.engine).open_source
     if opener is None:
         raise InvalidInput(f"A connection of type {connection.type.value} cannot be a source yet.")
-    return opener(SourceRequest(connection, part.database, part.schema_))
+    return opener(SourceRequest(connection, part.database, part.schema_, part.files, job.skipping))
 
 
 def _requests(part: SourceConnection) -> list[TableRequest]:

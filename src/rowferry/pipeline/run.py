@@ -149,6 +149,7 @@ class Run:
     def _open(self) -> Target:
         self._sources = open_sources(self._job)
         self._target = open_target(self._job)
+        self._meter.rejected = lambda: sum(one.rows for each in self._sources for one in each.rejected().values())
         for source in self._sources:
             self._signals.on_break(source.close)
         self._signals.on_break(self._target.close)
@@ -223,6 +224,7 @@ class Run:
             watch=Watch(self._meter, self._signals, self._events),
             finish=lambda table: self._finish_table(target, table),
         ).run(self._job.workers)  # fmt: skip
+        self._note([finding for source in self._sources for finding in _left_out(source)])
         said = dict.fromkeys(source.consistency() for source in self._sources)
         self._note([Finding(Severity.INFO, "", sentence) for sentence in said])
         return budget.reached
@@ -277,6 +279,16 @@ class Run:
             )  # fmt: skip
 
 
+def _left_out(source: Source) -> list[Finding]:
+    """What is said of malformed rows."""
+    return [
+        Finding(
+            Severity.WARNING, str(table), f"{table}: {one.rows} malformed rows were left out; they are in {one.place}."
+        )
+        for table, one in source.rejected().items()
+    ]
+
+
 def _unlinked(plan: Plan) -> list[Finding]:
     """The foreign keys that are left out because a limit left rows out."""
     return [
@@ -297,7 +309,7 @@ def _torn(plan: Plan, journal: Journal) -> list[Finding]:
     torn = [
         (str(table.target.name), str(table.source.name))
         for table in plan.tables
-        if not table.source.key and table.source.query is None
+        if not table.source.key and table.source.query is None and not plan.source_of(table).steady
     ]
     return [
         Finding(

@@ -81,7 +81,7 @@ def shape(table: Table, source: Source, holds: Holds, wishes: Wishes, policies: 
             neutral = t.Decimal(*holds.digits) if holds.digits else column.type
         treated = source.treated(Want(column, neutral, holds), both)
         if asked is not None:
-            _check_way(table, column, asked[0], neutral)
+            _check_way(table, column, asked[0], treated.column.type, neutral)
         findings += _findings(table, column, asked, treated, both)
         compared.append(treated.column)
         read.append(treated.crosses or treated.column)
@@ -104,10 +104,10 @@ def _bounded(column: Column, holds: Holds, policies: Policies) -> bool:
     return wish in (TypePolicy.NULL, TypePolicy.CLAMP) and too_long(Want(column, column.type, holds))
 
 
-def _check_way(table: Table, column: Column, written: str, neutral: t.NeutralType) -> None:
+def _check_way(table: Table, column: Column, written: str, read: t.NeutralType, neutral: t.NeutralType) -> None:
     from rowferry.typemap.recast import possible  # noqa: PLC0415 - most plans have no override and need no Arrow
 
-    if not possible(column.type, neutral):
+    if not possible(read, neutral):
         raise InvalidInput(
             f"typeOverrides asks for {written} as the type of {table.name}.{column.name}, and there is no exact way "
             f"to it from {column.native.declared}: choose another type, or cast it in a query."

@@ -113,7 +113,10 @@ def _open(job: Job, plan: Plan, stack: ExitStack, signals: Signals) -> Mapping[s
         return digests
 
     def source(part: SourceConnection) -> Digests:
-        return opened(DigestRequest(job.connections[part.connection_id], part.database, part.schema_))
+        connection = job.connections[part.connection_id]
+        return opened(
+            DigestRequest(connection, part.database, part.schema_, files=part.files, skipping=job.skipping is not None)
+        )
 
     db, connection = config.target.spec.db, job.connections[config.target.id]
     database, schema = (db.database, db.schema_) if db else (None, None)

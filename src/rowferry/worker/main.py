@@ -45,6 +45,7 @@ PRELOADED = (
     "rowferry.connectors.postgres.source",
     "rowferry.connectors.postgres.target",
     "rowferry.connectors.postgres.write",
+    "rowferry.connectors.files.source",
     "rowferry.connectors.files.target",
     "rowferry.connectors.files.write",
 )

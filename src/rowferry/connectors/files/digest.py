@@ -6,14 +6,18 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from threading import Event
+from typing import Protocol
 
 import pyarrow as pa
 
 from rowferry.config.stream import FileFormat, FilesTarget
-from rowferry.connectors.base import ChunkSize, DigestRequest, TableRequest
+from rowferry.connectors.base import ChunkSize, DigestRequest, SourceRequest, TableRequest
 from rowferry.connectors.files.layout import base_folder, contents, inside
 from rowferry.connectors.files.read_back import read_back
-from rowferry.connectors.files.spell import md5, rows, spelled
+from rowferry.connectors.files.rows import pass_over, refuse
+from rowferry.connectors.files.source import open_source
+from rowferry.connectors.files.spell import STRING, md5, rows, spelled
+from rowferry.connectors.files.text import texts
 from rowferry.errors import Cancelled, InvalidInput, MissingTable
 from rowferry.model import types as t
 from rowferry.model.chunks import Chunk
@@ -25,13 +29,28 @@ _COUNTED = 15
 """How many digits of a row's MD5 go into a bucket's sum."""
 
 
+class Rows(Protocol):
+    """The files of one side."""
+
+    def tables(self, requests: Sequence[TableRequest]) -> list[Table]:
+        """See `Digests.tables`."""
+
+    def agreed(self, column: Column, spelling: Spelling) -> Spelling:
+        """See `Digests.agreed`."""
+
+    def texts(self, view: View) -> Iterator[pa.RecordBatch]:
+        """The view's columns, every value as the text that `text` tells of."""
+
+    def close(self) -> None:
+        """Give back what is held."""
+
+
 def open_digests(request: DigestRequest) -> FilesDigests:
-    """The folder of the request's connection, with the tables that a stream planned to write there."""
-    if request.spec is None or request.spec.files is None:
-        raise InvalidInput(
-            "Files can only be compared as a stream's target: write its options under target.spec.files."
-        )
-    return FilesDigests(request, request.spec.files)
+    """The files that a stream planned to write, if the request says how, else those that it reads."""
+    spec = request.spec
+    if spec is not None and spec.files is None:
+        raise InvalidInput("The target's connection is a folder: write its options under target.spec.files.")
+    return FilesDigests(ReadFiles(request) if spec is None or spec.files is None else WrittenFiles(request, spec.files))
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,29 +68,17 @@ class FilesDigests:
 
     ranges = False
 
-    def __init__(self, request: DigestRequest, spec: FilesTarget) -> None:
-        self._base = base_folder(request.connection)
-        self._spec = spec
-        self._tables = {str(table.target.name): table.target for table in request.planned}
+    def __init__(self, rows: Rows) -> None:
+        self._rows = rows
         self._stop = Event()
 
     def tables(self, requests: Sequence[TableRequest]) -> list[Table]:
-        """See `Digests.tables`; the columns are those that were planned, as the files hold them."""
-        found = []
-        for request in requests:
-            table = self._tables.get(request.name)
-            if table is None or not contents(inside(self._base, table.name.name)).data:
-                raise MissingTable(f"There are no data files in the folder {request.name}.")
-            columns = tuple(
-                replace(one, type=self._held(one.type), nullable=True, generated=None) for one in table.columns
-            )
-            found.append(replace(table, columns=columns, estimated_rows=0))
-        return found
+        """See `Digests.tables`."""
+        return self._rows.tables(requests)
 
     def agreed(self, column: Column, spelling: Spelling) -> Spelling:
-        """See `Digests.agreed`: JSON Lines put a document on one line."""
-        one_line = self._spec.file_format is FileFormat.JSONL and isinstance(column.type, t.Json)
-        return replace(spelling, one_line=one_line)
+        """See `Digests.agreed`."""
+        return self._rows.agreed(column, spelling)
 
     def chunks(self, table: Table, size: ChunkSize) -> list[Chunk]:
         """See `Digests.chunks`; files have no order."""
@@ -117,6 +124,50 @@ class FilesDigests:
     def close(self) -> None:
         """See `Digests.close`; what is being read ends with its batch."""
         self._stop.set()
+        self._rows.close()
+
+    def _spelled(self, view: View) -> Iterator[_Spelled]:
+        for batch in self._rows.texts(view):
+            if self._stop.is_set():
+                raise Cancelled("The comparison was closed.")
+            if batch.num_rows:
+                yield _spell(batch, view.columns, view.key)
+
+
+class WrittenFiles:
+    """The files of a stream's target."""
+
+    def __init__(self, request: DigestRequest, spec: FilesTarget) -> None:
+        self._base = base_folder(request.connection)
+        self._spec = spec
+        self._tables = {str(table.target.name): table.target for table in request.planned}
+
+    def tables(self, requests: Sequence[TableRequest]) -> list[Table]:
+        """The columns are those that were planned, as the files hold them."""
+        found = []
+        for request in requests:
+            table = self._tables.get(request.name)
+            if table is None or not contents(inside(self._base, table.name.name)).data:
+                raise MissingTable(f"There are no data files in the folder {request.name}.")
+            columns = tuple(
+                replace(one, type=self._held(one.type), nullable=True, generated=None) for one in table.columns
+            )
+            found.append(replace(table, columns=columns, estimated_rows=0))
+        return found
+
+    def agreed(self, column: Column, spelling: Spelling) -> Spelling:
+        """JSON Lines put a document on one line."""
+        one_line = self._spec.file_format is FileFormat.JSONL and isinstance(column.type, t.Json)
+        return replace(spelling, one_line=one_line)
+
+    def texts(self, view: View) -> Iterator[pa.RecordBatch]:
+        """See `Rows.texts`."""
+        columns = [one.column for one in view.columns]
+        for path in contents(inside(self._base, view.table.name.name)).data:
+            yield from read_back(path, columns, self._spec)
+
+    def close(self) -> None:
+        """Nothing is held."""
 
     def _held(self, neutral: t.NeutralType) -> t.NeutralType:
         """What a file holds: documents as they were spelled, and moments perhaps without their microseconds."""
@@ -127,14 +178,33 @@ class FilesDigests:
             return replace(neutral, precision=min(3, neutral.precision))
         return neutral
 
-    def _spelled(self, view: View) -> Iterator[_Spelled]:
+
+class ReadFiles:
+    """The files of a stream's source."""
+
+    def __init__(self, request: DigestRequest) -> None:
+        where = SourceRequest(request.connection, request.database, request.schema, request.files)
+        self._source = open_source(where, pass_over if request.skipping else refuse)
+
+    def tables(self, requests: Sequence[TableRequest]) -> list[Table]:
+        """See `Source.tables`."""
+        return self._source.tables(requests)
+
+    def agreed(self, column: Column, spelling: Spelling) -> Spelling:
+        """What a source holds is not changed for the comparison."""
+        return spelling
+
+    def texts(self, view: View) -> Iterator[pa.RecordBatch]:
+        """See `Rows.texts`."""
         columns = [one.column for one in view.columns]
-        for path in contents(inside(self._base, view.table.name.name)).data:
-            for batch in read_back(path, columns, self._spec):
-                if self._stop.is_set():
-                    raise Cancelled("The comparison was closed.")
-                if batch.num_rows:
-                    yield _spell(batch, view.columns, view.key)
+        wanted = replace(view.table, columns=tuple(columns))
+        for batch in self._source.read(wanted, Chunk(view.table.name, 0)):
+            arrays = [texts(array, one.type, STRING) for array, one in zip(batch.columns, columns, strict=True)]
+            yield pa.RecordBatch.from_arrays(arrays, names=batch.schema.names)
+
+    def close(self) -> None:
+        """See `Source.close`."""
+        self._source.close()
 
 
 def _spell(batch: pa.RecordBatch, columns: Sequence[Compared], key: Sequence[int]) -> _Spelled:

@@ -73,8 +73,18 @@ def holds_rows(path: Path, dialect: CsvOptions) -> bool:
 
 def format_of(path: Path) -> str:
     """The format that a data file's name tells: parquet, csv or jsonl."""
-    suffix = (path.with_suffix("") if path.suffix in COMPRESSIONS else path).suffix.lower().lstrip(".")
+    return format_of_name(path.name)
+
+
+def format_of_name(name: str) -> str:
+    """As `format_of`."""
+    *_, suffix = name.lower().removesuffix(".gz").removesuffix(".zst").split(".")
     return "jsonl" if suffix in ("json", "ndjson") else suffix
+
+
+def compression_of(name: str) -> str | None:
+    """How a data file's name says that it is compressed, in Arrow's word."""
+    return COMPRESSIONS.get(name[name.rfind(".") :].lower())
 
 
 def _parquet_difference(paths: Sequence[Path], layout: Layout) -> str | None:

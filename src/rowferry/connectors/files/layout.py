@@ -15,6 +15,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import unquote
 
 from rowferry.config.connection import Connection
 from rowferry.errors import ConnectionFailed, InvalidInput, Refused
@@ -59,6 +60,17 @@ def safe_name(name: str) -> str:
     differ only in case (`folder_names` sees to both).
     """
     return _UNSAFE.sub(lambda found: "".join(f"%{byte:02X}" for byte in found[0].encode()), name) or "%"
+
+
+def table_name(folder: str) -> str:
+    """The table's name that `safe_name` made the folder's name of; a name that it never makes stays as it is."""
+    name = unquote(folder, errors="replace")
+    return name if safe_name(name) == folder else folder
+
+
+def is_data(name: str) -> bool:
+    """Whether a file of that name holds rows."""
+    return _DATA.match(name) is not None
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,9 +54,11 @@ _INFERRED: tuple[tuple[Callable[[pa.DataType], bool], Callable[[Any], t.NeutralT
     (pa.types.is_boolean, lambda _: t.Boolean()),
     (pa.types.is_integer, lambda a: t.Integer(a.bit_width, pa.types.is_signed_integer(a))),
     (lambda a: pa.types.is_decimal(a) and a.scale >= 0, lambda a: t.Decimal(a.precision, a.scale)),
+    (pa.types.is_float16, lambda _: t.Float(32)),
     (pa.types.is_float32, lambda _: t.Float(32)),
     (pa.types.is_float64, lambda _: t.Float(64)),
     (lambda a: pa.types.is_string(a) or pa.types.is_large_string(a), lambda _: t.Text()),
+    (lambda a: pa.types.is_string_view(a) or pa.types.is_null(a), lambda _: t.Text()),
     (lambda a: pa.types.is_binary(a) or pa.types.is_large_binary(a), lambda _: t.Binary()),
     (pa.types.is_fixed_size_binary, lambda a: t.Binary(a.byte_width, fixed=True)),
     (pa.types.is_date, lambda _: t.Date()),
@@ -66,20 +68,27 @@ _INFERRED: tuple[tuple[Callable[[pa.DataType], bool], Callable[[Any], t.NeutralT
     (pa.types.is_duration, lambda a: t.Duration(_PRECISIONS[a.unit])),
     (lambda a: isinstance(a, pa.UuidType), lambda _: t.Uuid()),
     (lambda a: isinstance(a, pa.JsonType), lambda _: t.Json()),
+    (lambda a: pa.types.is_nested(a) and not pa.types.is_dictionary(a), lambda _: t.Json()),
 )
+
+
+def told(field: pa.Field) -> bool:
+    """Whether a Parquet column says itself what it holds."""
+    return bool(field.metadata) and TYPE_KEY in field.metadata
 
 
 def neutral_of(field: pa.Field) -> t.NeutralType:
     """What a Parquet column holds: by its own word where it has one, else by its Arrow type."""
-    if field.metadata and TYPE_KEY in field.metadata:
+    if told(field):
         try:
             return parse(field.metadata[TYPE_KEY])
         except ValueError:
-            return _inferred(field.type)
-    return _inferred(field.type)
+            return inferred(field.type)
+    return inferred(field.type)
 
 
-def _inferred(kind: pa.DataType) -> t.NeutralType:
+def inferred(kind: pa.DataType) -> t.NeutralType:
+    """What a column of that Arrow type holds."""
     if pa.types.is_dictionary(kind):
-        return _inferred(kind.value_type)
+        return inferred(kind.value_type)
     return next((make(kind) for fits, make in _INFERRED if fits(kind)), t.Unknown("files", str(kind)))

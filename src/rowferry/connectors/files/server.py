@@ -2,30 +2,26 @@
 
 from __future__ import annotations
 
-import json
 import os
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
 from rowferry.config.connection import Connection
+from rowferry.config.stream import SourceCsv
 from rowferry.connectors.base import Namespace
+from rowferry.connectors.files.describe import described
+from rowferry.connectors.files.discover import discover
 from rowferry.connectors.files.failures import writing
-from rowferry.connectors.files.inspection import format_of
 from rowferry.connectors.files.layout import (
     MAX_NAME_BYTES,
-    SCHEMA_FILE,
     base_folder,
-    contents,
     inside,
     safe_name,
 )
-from rowferry.connectors.files.neutral import neutral_of, parse
+from rowferry.connectors.files.store import LocalStore
 from rowferry.errors import Conflict, ConnectionFailed, InvalidInput, NotFound
-from rowferry.model.tables import Column, NativeType, Table, TableName
+from rowferry.model.tables import Table
 
 ROOT = frozenset({"", "."})
 """The names by which the connection's own folder is asked for as a database."""
@@ -76,33 +72,28 @@ class FilesServer:
         raise InvalidInput("A folder has no schemas: create a database, which is a sub-folder.")
 
     def tables(self, database: str, schemas: Sequence[str], include_system: bool) -> list[str]:
-        """The sub-folders of `database` that hold data files, and the data files beside them."""
-        return sorted(self._tables(database))
+        """The tables that a source finds in `database`: data files, and sub-folders with data files."""
+        return [found.name for found in discover(*self._place(database), ())]
 
     def views(self, database: str, schemas: Sequence[str], include_system: bool) -> list[str]:
         """Folders have none."""
         return []
 
     def describe(self, database: str, schemas: Sequence[str], include_system: bool) -> list[Table]:
-        """The tables whose columns can be told without reading rows: Parquet, and what has a _schema.json."""
-        described = (_described(name, paths) for name, paths in sorted(self._tables(database).items()))
-        return [table for table in described if table is not None]
+        """The tables as a source describes them; those that cannot be read are passed over."""
+        store, name = self._place(database)
+        return described(store, discover(store, name, ()), SourceCsv())
 
     def close(self) -> None:
         """Nothing is held."""
 
-    def _tables(self, database: str) -> dict[str, tuple[Path, ...]]:
+    def _place(self, database: str) -> tuple[LocalStore, str]:
         if ".." in Path(database).parts or Path(database).is_absolute():
             raise NotFound(f"There is no folder {database!r} in this connection: name one below its basePath.")
         folder = self._base if database in ROOT else inside(self._base, database)
         if not folder.is_dir():
             raise NotFound(f"There is no folder {folder}.")
-        tables: dict[str, tuple[Path, ...]] = {path.name: (path,) for path in contents(folder).data}
-        for name in _folders(folder):
-            held = contents(folder / name)
-            if held.data:
-                tables[name] = held.data
-        return tables
+        return LocalStore(folder, self._base), folder.name
 
 
 def open_server(connection: Connection) -> FilesServer:
@@ -118,36 +109,3 @@ def _folders(folder: Path) -> list[str]:
             return sorted(entry.name for entry in entries if entry.is_dir() and not entry.name.startswith("."))
     except PermissionError as error:
         raise ConnectionFailed(f"{folder} cannot be read: let the user that runs Rowferry read it.") from error
-
-
-def _described(name: str, paths: Sequence[Path]) -> Table | None:
-    try:
-        columns = _from_document(paths[0].parent / SCHEMA_FILE) or _from_parquet(paths[0])
-        if not columns:
-            return None
-        parquet = [path for path in paths if format_of(path) == "parquet"]
-        rows = sum(pq.read_metadata(path).num_rows for path in parquet)
-        size = sum(path.stat().st_size for path in paths)
-    except (OSError, ValueError, KeyError, TypeError, pa.ArrowException):
-        return None
-    return Table(TableName("", name), columns, estimated_rows=rows, estimated_bytes=size)
-
-
-def _from_document(path: Path) -> tuple[Column, ...]:
-    if not path.exists():
-        return ()
-    return tuple(
-        Column(column["name"], parse(json.dumps(column["type"])), _native(column["type"]["kind"]), column["nullable"])
-        for column in json.loads(path.read_text(encoding="utf-8"))["columns"]
-    )
-
-
-def _from_parquet(path: Path) -> tuple[Column, ...]:
-    if format_of(path) != "parquet":
-        return ()
-    fields = pq.read_schema(path)
-    return tuple(Column(field.name, neutral_of(field), _native(str(field.type)), field.nullable) for field in fields)
-
-
-def _native(declared: str) -> NativeType:
-    return NativeType(declared.partition("(")[0].lower(), declared)

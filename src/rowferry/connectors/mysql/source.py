@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import pymysql
 from pymysql.connections import Connection as Session
 
 from rowferry.config.stream import Consistency
-from rowferry.connectors.base import ChunkSize, SourceRequest, TableRequest
+from rowferry.connectors.base import ChunkSize, Rejected, SourceRequest, TableRequest
 from rowferry.connectors.mysql import catalog
 from rowferry.connectors.mysql.chunks import fits_into_one, split
 from rowferry.connectors.mysql.connect import Access
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 class MySqlSource:
     """Every call and every read has a session of its own, so that threads never meet."""
+
+    steady = False
 
     def __init__(self, request: SourceRequest) -> None:
         self._access = Access(request.connection)
@@ -111,6 +113,10 @@ class MySqlSource:
         from rowferry.connectors.mysql.read import read_chunk  # noqa: PLC0415 - planning needs no Arrow and no driver
 
         return read_chunk(self._access, self._sessions, self._running, table, chunk)
+
+    def rejected(self) -> Mapping[TableName, Rejected]:
+        """See `Source.rejected`; a server gives whole rows."""
+        return {}
 
     def close(self) -> None:
         """End the reads that are under way."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import replace
 from threading import Lock
 from typing import TYPE_CHECKING, TypeVar
@@ -11,7 +11,7 @@ import psycopg
 from psycopg.sql import SQL
 
 from rowferry.config.stream import Consistency
-from rowferry.connectors.base import ChunkSize, SourceRequest, TableRequest
+from rowferry.connectors.base import ChunkSize, Rejected, SourceRequest, TableRequest
 from rowferry.connectors.postgres.catalog import Session, besides, describe, has_schema, query_columns, storage
 from rowferry.connectors.postgres.chunks import Storage, cut
 from rowferry.connectors.postgres.connect import connect, read_error, reading, sqlstate, translate
@@ -42,6 +42,7 @@ class PostgresSource:
     """A database's tables. Structure is asked on one session of psycopg, rows come on sessions of the Arrow driver."""
 
     dialect = "postgres"
+    steady = False
 
     def __init__(self, request: SourceRequest) -> None:
         self._request = request
@@ -102,6 +103,10 @@ class PostgresSource:
             lambda session: self._storage(session, table), f"reading chunk {chunk.number} of {table.name}"
         )
         yield from self._opened_reader().read(table, chunk, storage)
+
+    def rejected(self) -> Mapping[TableName, Rejected]:
+        """See `Source.rejected`; a server gives whole rows."""
+        return {}
 
     def close(self) -> None:
         """See `Source.close`."""
