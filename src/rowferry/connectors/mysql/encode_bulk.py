@@ -19,6 +19,7 @@ from rowferry.connectors.base import PlannedTable
 from rowferry.connectors.mysql.encode import (
     LARGE,
     Form,
+    OutOfRange,
     fields_of,
 )
 from rowferry.errors import WriteFailed
@@ -54,12 +55,16 @@ class Parameter:
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One column: its place in the batch, its name on the target, what stands for it in VALUES, how it is sent."""
+    """One column: its place in the batch, its name on the target, what stands for it in VALUES, how it is sent.
+
+    `known_as`: its name at the source.
+    """
 
     place: int
     name: str
     word: str
     parameter: Parameter
+    known_as: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +112,7 @@ def bulk_rows(table: PlannedTable) -> BulkRows | None:
             return None
         # Bytes are sent as they are; what the server turns back are the texts of other forms.
         word = "?" if parameter.kind == FIELD_TYPE.BLOB else one.form.loaded.format("?")
-        fields.append(Field(one.place, one.name, word, parameter))
+        fields.append(Field(one.place, one.name, word, parameter, one.known_as))
     return BulkRows(fields, sum(_width(kinds[field.place]) + 4 for field in fields))
 
 
@@ -138,6 +143,8 @@ def _parameter(neutral: NeutralType, form: Form) -> Parameter | None:
 def _encoded(field: Field, batch: pa.RecordBatch) -> Pieces:
     try:
         return field.parameter.encode(batch.column(field.place))
+    except OutOfRange as error:
+        raise WriteFailed(f"{field.known_as} holds {error}.") from None
     except OverflowError as error:
         raise WriteFailed(f"A date in column {field.name} is before the year 1 or after 9999.") from error
 
