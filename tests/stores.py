@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import subprocess
 import sysconfig
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -17,7 +16,7 @@ import httpx
 import obstore
 from obstore.store import S3Store
 
-from tests.servers import folder_of_its_own, free_port, running, wait_until
+from tests.servers import folder_of_its_own, free_port, running
 
 _numbers = count(1)
 _PORTS = tuple(f"{part}.port{kind}" for part in ("master", "volume", "filer", "s3") for kind in ("", ".grpc"))
@@ -34,7 +33,7 @@ class ObjectStore:
     stop: Callable[[], None]
     start: Callable[[], None]
     access_key: str = "ferry"
-    secret_key: str = "ferry-secret"  # noqa: S105  of a server of our own
+    secret_key: str = "ferry-secret"
 
     @property
     def endpoint(self) -> str:
@@ -113,7 +112,13 @@ class _Weed:
         command += [*words, f"-s3.config={self.folder / 's3.json'}", "-volume.max=30", "-master.volumeSizeLimitMB=64"]
         command += ["-s3.port.iceberg=0", "-s3.port.lance=0"]
         self.stack.enter_context(
-            running(command, self.folder / "log", self._answers, cwd=self.folder, env={**os.environ, "HOME": str(self.folder)})
+            running(
+                command,
+                self.folder / "log",
+                self._answers,
+                cwd=self.folder,
+                env={**os.environ, "HOME": str(self.folder)},
+            )
         )
 
     def stop(self) -> None:

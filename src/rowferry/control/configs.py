@@ -108,7 +108,7 @@ class Configs:
         missing = []
         for path, connection_id in places:
             try:
-                found[connection_id] = Connection.model_validate(self._connections.get(connection_id).document)
+                found[connection_id] = self._connections.look(connection_id)
             except NotFound:
                 missing.append(Detail(path, "names a connection that does not exist"))
         if missing:
