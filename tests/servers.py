@@ -151,8 +151,13 @@ def folder_of_its_own(owner: str | None = None) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def running(command: Sequence[str], log: Path, ready: Callable[[], bool], **how: object) -> Iterator[None]:
-    """A program that answers, ended afterwards; RuntimeError, with the end of its log, when it ends by itself."""
+def running(
+    command: Sequence[str], log: Path, ready: Callable[[], bool], patience: float = 20, **how: object
+) -> Iterator[None]:
+    """A program that answers, ended afterwards; RuntimeError, with the end of its log, when it ends by itself.
+
+    `patience`: seconds that it is given to end in order.
+    """
     with log.open("wb") as out:
         process = subprocess.Popen(command, stdout=out, stderr=out, **how)  # type: ignore[call-overload]
     try:
@@ -165,7 +170,7 @@ def running(command: Sequence[str], log: Path, ready: Callable[[], bool], **how:
     finally:
         process.terminate()
         try:
-            process.wait(20)
+            process.wait(patience)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()

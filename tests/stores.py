@@ -1,4 +1,4 @@
-"""A real object store and a real keeper of secrets, each in a private folder on free ports, for tests and benchmarks."""
+"""A real object store and a real keeper of secrets, in private folders on free ports, for tests and benchmarks."""
 
 from __future__ import annotations
 
@@ -19,6 +19,9 @@ from obstore.store import S3Store
 from tests.servers import folder_of_its_own, free_port, running
 
 _numbers = count(1)
+WRITER, READER = "writer", "reader"
+"""Access keys that may do less: one makes no buckets, the other writes nothing."""
+
 _PORTS = tuple(f"{part}.port{kind}" for part in ("master", "volume", "filer", "s3") for kind in ("", ".grpc"))
 
 
@@ -63,9 +66,9 @@ class ObjectStore:
         """An object's bytes."""
         return bytes(obstore.get(self.open(bucket), key).bytes())
 
-    def connection(self, bucket: str | None = None, prefix: str = "") -> dict[str, Any]:
-        """A connection to it, as the API takes it."""
-        credentials = {"accessKey": self.access_key, "secretKey": self.secret_key}
+    def connection(self, bucket: str | None = None, prefix: str = "", who: str | None = None) -> dict[str, Any]:
+        """A connection to it, as the API takes it; `who` is another access key."""
+        credentials = {"accessKey": who or self.access_key, "secretKey": self.secret_key}
         spec: dict[str, Any] = {"region": "us-east-1", "endpoint": self.endpoint, "credentials": credentials}
         if bucket is not None:
             spec["scope"] = {"bucket": bucket, "prefix": prefix}
@@ -110,15 +113,10 @@ class _Weed:
         words = [f"-{name}={port}" for name, port in self.ports.items()]
         command = [_program("weed"), "server", "-s3", f"-dir={self.folder / 'data'}", "-ip=127.0.0.1"]
         command += [*words, f"-s3.config={self.folder / 's3.json'}", "-volume.max=30", "-master.volumeSizeLimitMB=64"]
-        command += ["-s3.port.iceberg=0", "-s3.port.lance=0"]
+        command += ["-s3.port.iceberg=0", "-s3.port.lance=0", "-master.electionTimeout=1s"]
+        environment = {**os.environ, "HOME": str(self.folder)}
         self.stack.enter_context(
-            running(
-                command,
-                self.folder / "log",
-                self._answers,
-                cwd=self.folder,
-                env={**os.environ, "HOME": str(self.folder)},
-            )
+            running(command, self.folder / "log", self._answers, cwd=self.folder, env=environment, patience=0)
         )
 
     def stop(self) -> None:
@@ -140,9 +138,12 @@ def object_store() -> Iterator[ObjectStore]:
         (folder / "data").mkdir()
         weed = _Weed(folder, {name: free_port() for name in _PORTS})
         server = ObjectStore(weed.ports["s3.port"], weed.stop, weed.start)
-        keys = [{"accessKey": server.access_key, "secretKey": server.secret_key}]
-        identity = {"name": "ferry", "credentials": keys, "actions": ["Admin", "Read", "Write", "List", "Tagging"]}
-        (folder / "s3.json").write_text(json.dumps({"identities": [identity]}))
+        identities = [
+            _identity(server, server.access_key, "Admin", "Read", "Write", "List", "Tagging"),
+            _identity(server, WRITER, "Read", "Write", "List", "Tagging"),
+            _identity(server, READER, "Read", "List"),
+        ]
+        (folder / "s3.json").write_text(json.dumps({"identities": identities}))
         weed.start()
         try:
             yield server
@@ -168,6 +169,11 @@ def vault_server() -> Iterator[Vault]:
 
         with running(command, folder / "log", answers, cwd=folder, env={**os.environ, "HOME": str(folder)}):
             yield vault
+
+
+def _identity(server: ObjectStore, name: str, *actions: str) -> dict[str, Any]:
+    keys = [{"accessKey": name, "secretKey": server.secret_key}]
+    return {"name": name, "credentials": keys, "actions": actions}
 
 
 def _program(name: str) -> str:

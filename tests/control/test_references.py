@@ -17,7 +17,7 @@ from rowferry.errors import SecretUnavailable
 from rowferry.state.box import Box
 from rowferry.state.store import Store
 from tests.servers import free_port
-from tests.stores import Vault
+from tests.stores import Vault, vault_server
 
 
 def database(reference: str, **fields: Any) -> Connection:
@@ -116,6 +116,13 @@ def test_a_vault_that_does_not_let_us_in(vault: Vault) -> None:
             References(environment).filled(database("secret/data/db"))
 
 
+def test_a_vault_that_is_sealed() -> None:
+    with vault_server() as vault:
+        vault.ask("PUT", "sys/seal")
+        with pytest.raises(SecretUnavailable, match="Vault is sealed: unseal it"):
+            References(vault.environment).filled(database("secret/data/db"))
+
+
 def test_out_of_the_environment_and_out_of_files(tmp_path: Path) -> None:
     document = '{"access_key": "a", "secret_key": "b"}'
     references = References({"DB_WORD": "one", "KEYS": document, "ROWFERRY_SECRET_KEY": "own"})
@@ -128,7 +135,7 @@ def test_out_of_the_environment_and_out_of_files(tmp_path: Path) -> None:
         assert password(references.filled(database(f"{reference}#secret_key"))) == "b"
     for reference, said in {
         "env:NONE": "no environment variable NONE",
-        "env:ROWFERRY_SECRET_KEY": "belongs to the server itself",
+        "env:ROWFERRY_SECRET_KEY": "is the server's own",
         "file:/no/such": "/no/such cannot be read",
         "env:DB_WORD#field": "has no field field",
     }.items():

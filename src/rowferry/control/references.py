@@ -59,7 +59,7 @@ class VaultAccess:
 
 
 class References:
-    """Puts secrets into connections in the place of references. Thread-safe; SecretUnavailable when one is not there."""
+    """Puts secrets into connections in the place of references. Thread-safe; SecretUnavailable when one is missing."""
 
     def __init__(self, environment: Mapping[str, str] = os.environ) -> None:
         self._environment = environment
@@ -105,9 +105,7 @@ class References:
 
     def _variable(self, name: str) -> Secret:
         if name.startswith(_OWN):
-            raise SecretUnavailable(
-                f"The variable {name} belongs to the server itself: keep the secret in another one."
-            )
+            raise SecretUnavailable(f"The variable {name} is the server's own: keep the secret in another one.")
         value = self._environment.get(name)
         if value is None:
             raise SecretUnavailable(f"The server has no environment variable {name}: set it and start the server anew.")
