@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pymysql
@@ -129,7 +130,7 @@ class Postgres:
         return f"postgresql://{self.user}:{self.password}@{self.host}:{self.port}/{database}"
 
 
-def _as_user(name: str) -> dict[str, object]:
+def _as_user(name: str) -> dict[str, Any]:
     """Arguments that make subprocess run as `name` when we are root; PostgreSQL refuses root."""
     if os.getuid() != 0:
         return {}
@@ -265,7 +266,7 @@ def postgres_server(*options: str, programs: Callable[[Path], Path] = _installed
         subprocess.run(
             [*install, f"--pwfile={secret}", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync"],
             check=True, capture_output=True, cwd="/", **how,
-        )  # type: ignore[call-overload]  # fmt: skip
+        )  # fmt: skip
         port = free_port()
         settings = ("fsync=off", "timezone=Asia/Kathmandu", "max_connections=200", *options)
         command = [
