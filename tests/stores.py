@@ -16,9 +16,14 @@ import httpx
 import obstore
 from obstore.store import S3Store
 
+from rowferry.config.connection import Connection
+from rowferry.connectors.s3.signed import SignedRequests
 from tests.servers import folder_of_its_own, free_port, running
 
 _numbers = count(1)
+BUCKET = "shared"
+"""A bucket that is there."""
+
 WRITER, READER = "writer", "reader"
 """Access keys that may do less: one makes no buckets, the other writes nothing."""
 
@@ -43,8 +48,12 @@ class ObjectStore:
         """Its address."""
         return f"http://127.0.0.1:{self.port}"
 
+    def new_folder(self) -> str:
+        """A prefix in `BUCKET` under which nothing lies yet."""
+        return f"some/folder-{os.getpid()}-{next(_numbers)}"
+
     def new_bucket(self) -> str:
-        """A fresh, empty bucket."""
+        """A fresh, empty bucket; the store takes a second to make room for it, so most tests share one."""
         name = f"bucket-{os.getpid()}-{next(_numbers)}"
         self.open(name).put(".keep", b"")
         obstore.delete(self.open(name), ".keep")
@@ -65,6 +74,13 @@ class ObjectStore:
     def get(self, bucket: str, key: str) -> bytes:
         """An object's bytes."""
         return bytes(obstore.get(self.open(bucket), key).bytes())
+
+    def drop_bucket(self, bucket: str) -> None:
+        """Remove a bucket with everything in it."""
+        spec = Connection.model_validate(self.connection()).spec.s3
+        assert spec is not None
+        obstore.delete(self.open(bucket), list(self.objects(bucket)))
+        SignedRequests(spec).ask("DELETE", bucket)
 
     def connection(self, bucket: str | None = None, prefix: str = "", who: str | None = None) -> dict[str, Any]:
         """A connection to it, as the API takes it; `who` is another access key."""
@@ -112,7 +128,7 @@ class _Weed:
     def start(self) -> None:
         words = [f"-{name}={port}" for name, port in self.ports.items()]
         command = [_program("weed"), "server", "-s3", f"-dir={self.folder / 'data'}", "-ip=127.0.0.1"]
-        command += [*words, f"-s3.config={self.folder / 's3.json'}", "-volume.max=30", "-master.volumeSizeLimitMB=64"]
+        command += [*words, f"-s3.config={self.folder / 's3.json'}", "-volume.max=200", "-master.volumeSizeLimitMB=64"]
         command += ["-s3.port.iceberg=0", "-s3.port.lance=0", "-master.electionTimeout=1s"]
         environment = {**os.environ, "HOME": str(self.folder)}
         self.stack.enter_context(
@@ -124,7 +140,7 @@ class _Weed:
 
     def _answers(self) -> bool:
         try:
-            store = ObjectStore(self.ports["s3.port"], self.stop, self.start).open("ready")
+            store = ObjectStore(self.ports["s3.port"], self.stop, self.start).open(BUCKET)
             obstore.put(store, "ready", b"")
         except (obstore.exceptions.BaseError, OSError):
             return False

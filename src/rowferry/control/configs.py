@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from rowferry.config.connection import DATABASES, Connection
+from rowferry.config.storage import s3_target
 from rowferry.config.stream import SourceConnection, StreamConfig
 from rowferry.control.connections import Connections
 from rowferry.errors import Conflict, Detail, InvalidInput, NotFound
@@ -18,7 +19,7 @@ from rowferry.state.store import Store
 
 _TARGETS = {
     "db": ("a database", {"mysql", "postgresql"}),
-    "files": ("a files", {"files"}),
+    "files": ("a files", {"files", "s3"}),
     "s3": ("an S3", {"s3"}),
 }
 """Kind of target: the words for the connection it needs, and that connection's engines."""
@@ -145,6 +146,11 @@ def _misfits_of_target(config: StreamConfig, connection: Connection) -> list[Det
         if getattr(config.target.spec, kind) is not None and connection.engine not in engines:
             message = f"needs {words} connection as target.id, and {connection.name!r} leads to {connection.engine}"
             return [Detail(f"target.spec.{kind}", message)]
+    if connection.engine == "s3":
+        try:
+            s3_target(connection, config.target.spec)
+        except InvalidInput as error:
+            return [Detail("target.spec", f"does not fit: {error.message.rstrip('.')}")]
     return []
 
 

@@ -43,9 +43,14 @@ def base_folder(connection: Connection) -> Path:
 
 def journal_folder(base: Path, stream_id: str) -> Path:
     """Where the stream keeps its journal; Refused when a symbolic link leads it out of `base`."""
+    return inside(base, Path(JOURNALS) / stream_name(stream_id))
+
+
+def stream_name(stream_id: str) -> str:
+    """The stream's ID as a folder's name; InvalidInput when it makes none."""
     if not _STREAM.match(stream_id):
         raise InvalidInput(f"{stream_id!r} cannot be a stream's ID: it would not make a folder's name.")
-    return inside(base, Path(JOURNALS) / stream_id)
+    return stream_id
 
 
 def inside(base: Path, place: Path | str) -> Path:

@@ -2,6 +2,7 @@
 
 preparing   the files that will go and the folders that will be made
 prepared    that is done; fingerprints, and from which number on each table's parts count
+emptied     what `prepared` says is to go has gone, where that comes after it
 begun       a table's chunks
 written     a chunk is committed: this line is the commit
 """
@@ -41,12 +42,14 @@ class Preparation:
 
 @dataclass(slots=True)
 class Record:
-    """What a journal says so far."""
+    """What a journal says so far. `gone`: files that were to go once it was prepared, `emptied`: that they have."""
 
     preparation: Preparation | None = None
     fingerprints: dict[str, str] | None = None
     offsets: dict[str, int] = field(default_factory=dict)
     existing: frozenset[str] = frozenset()
+    gone: tuple[str, ...] = ()
+    emptied: bool = False
     chunks: dict[str, list[Chunk]] = field(default_factory=dict)
     written: dict[tuple[str, int], Written] = field(default_factory=dict)
 
@@ -97,6 +100,11 @@ def _prepared(record: Record, line: Mapping[str, Any]) -> None:
     record.fingerprints = dict(line["fingerprints"])
     record.offsets = dict(line["offsets"])
     record.existing = frozenset(line["existing"])
+    record.gone = tuple(line.get("gone", ()))
+
+
+def _emptied(record: Record, _: Mapping[str, Any]) -> None:
+    record.emptied = True
 
 
 def _begun(record: Record, line: Mapping[str, Any]) -> None:
@@ -116,6 +124,7 @@ def _written(record: Record, line: Mapping[str, Any]) -> None:
 _APPLIED: dict[str, Callable[[Record, Mapping[str, Any]], None]] = {
     "preparing": _preparing,
     "prepared": _prepared,
+    "emptied": _emptied,
     "begun": _begun,
     "written": _written,
 }
