@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
@@ -51,7 +52,7 @@ class Bucket:
     def __init__(self, spec: S3Spec, upload: S3Upload) -> None:
         self.name = upload.bucket
         self.prefix = upload.prefix
-        self.endpoint = spec.endpoint or "AWS"
+        self.endpoint = endpoint_of(spec) or "AWS"
         self._class = {"Storage-Class": upload.storage_class} if upload.storage_class else {}
         with self._asking():
             self._store = S3Store(upload.bucket, prefix=upload.prefix or None, **_options(spec, upload))
@@ -173,9 +174,14 @@ def keys_of(credentials: S3Credentials | None) -> tuple[str, str, str | None] | 
     return credentials.access_key.get_secret_value(), credentials.secret_key.get_secret_value(), token
 
 
+def endpoint_of(spec: S3Spec) -> str | None:
+    """Where the store is: as the connection says or else the environment; None for AWS."""
+    return spec.endpoint or os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL") or None
+
+
 def path_style(spec: S3Spec) -> bool:
     """Whether the bucket stands in an address's path."""
-    return spec.endpoint is not None if spec.path_style is None else spec.path_style
+    return endpoint_of(spec) is not None if spec.path_style is None else spec.path_style
 
 
 def region_of(spec: S3Spec) -> str:
@@ -184,20 +190,21 @@ def region_of(spec: S3Spec) -> str:
 
 
 def _options(spec: S3Spec, upload: S3Upload) -> dict[str, Any]:
+    endpoint = endpoint_of(spec)
     options: dict[str, Any] = {
         "region": region_of(spec),
         "virtual_hosted_style_request": not path_style(spec) and "." not in upload.bucket,
-        "client_options": {**_WAITS, "allow_http": (spec.endpoint or "").startswith("http://")},
+        "client_options": {**_WAITS, "allow_http": (endpoint or "").startswith("http://")},
         "retry_config": _RETRIES,
     }
     keys = keys_of(spec.credentials)
     if keys is not None:
         known = {"access_key_id": keys[0], "secret_access_key": keys[1], "token": keys[2], "expires_at": None}
         options["credential_provider"] = lambda: known
-    if spec.endpoint is not None:
-        options["endpoint"] = spec.endpoint
+    if endpoint is not None:
+        options["endpoint"] = endpoint
         if options["virtual_hosted_style_request"]:
-            scheme, _, host = spec.endpoint.partition("://")
+            scheme, _, host = endpoint.partition("://")
             options["endpoint"] = f"{scheme}://{upload.bucket}.{host}"
     if upload.server_side_enc:
         options["server_side_encryption"] = upload.server_side_enc

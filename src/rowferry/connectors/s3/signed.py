@@ -15,7 +15,7 @@ from xml.etree import ElementTree
 import requests
 
 from rowferry.config.connection import S3Spec
-from rowferry.connectors.s3.bucket import keys_of, path_style, region_of
+from rowferry.connectors.s3.bucket import endpoint_of, keys_of, path_style, region_of
 from rowferry.connectors.s3.failures import translated
 from rowferry.errors import ConnectionLost, InvalidInput
 
@@ -33,7 +33,7 @@ class SignedRequests:
         self._access, self._secret, self._token = keys
         self._region = region_of(spec)
         self._path_style = path_style(spec)
-        self._endpoint = spec.endpoint or f"https://s3.{self._region}.amazonaws.com"
+        self._endpoint = endpoint_of(spec) or f"https://s3.{self._region}.amazonaws.com"
 
     def ask(self, method: str, bucket: str = "", key: str = "", **query: str) -> ElementTree.Element | None:
         """What the store answers, None where that is nothing; its refusals are those of `failures`."""

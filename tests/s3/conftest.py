@@ -1,0 +1,5 @@
+"""The source that is worth interrupting."""
+
+from tests.streams.conftest import big
+
+__all__ = ["big"]
