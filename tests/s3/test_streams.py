@@ -15,9 +15,11 @@ import pytest
 from tests.servers import MariaDb, wait_until
 from tests.serving import Rowferry, serving
 from tests.stores import BUCKET, READER, WRITER, ObjectStore, Vault
-from tests.streams.conftest import ROWS
 
 MOMENTS = 10
+ROWS = 120_000
+CHUNKED = {"options": {"dataBundleSize": 10}}
+"""The source's options that make a dozen chunks of those rows."""
 
 
 @pytest.fixture(scope="module")
@@ -36,6 +38,21 @@ def words(mariadb: MariaDb) -> str:
         "INSERT INTO words SELECT seq, NULLIF(CONCAT('w, \"', seq), ''), seq / 4, '2024-01-01' + INTERVAL seq HOUR "
         "FROM seq_1_to_3000",
         "CREATE TABLE none (id INT PRIMARY KEY)",
+        database=database,
+    )
+    return database
+
+
+@pytest.fixture(scope="module")
+def big(mariadb: MariaDb) -> str:
+    """A database with a table of `ROWS` rows, and one without a key."""
+    database = mariadb.new_database()
+    mariadb.execute(
+        "CREATE TABLE items (id INT PRIMARY KEY, name VARCHAR(200) NOT NULL, made DATETIME(6))",
+        f"INSERT INTO items SELECT seq, REPEAT(CONCAT('item ', seq, ' '), 8), '2001-01-01' + INTERVAL seq SECOND "
+        f"FROM seq_1_to_{ROWS}",
+        "CREATE TABLE loose (word VARCHAR(20), n INT)",
+        "INSERT INTO loose SELECT CONCAT('w', seq), seq FROM seq_1_to_5000",
         database=database,
     )
     return database
@@ -115,7 +132,7 @@ def test_the_form_with_a_uri_and_keys_in_vault(
     assert store.secret_key not in served.log()
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(300)
 def test_kill_at_random_moments(mariadb: MariaDb, big: str, store_of_objects: ObjectStore, tmp_path: Path) -> None:
     """The server is killed, a new one goes on: no row is lost and none is there twice."""
     moments = random.Random(11)
@@ -125,7 +142,8 @@ def test_kill_at_random_moments(mariadb: MariaDb, big: str, store_of_objects: Ob
         undisturbed = 0.0
         for number in range(MOMENTS + 1):
             prefix = store_of_objects.new_folder()
-            stream = rowferry.begin(rowferry.configure(source, big, connection, target(store_of_objects, prefix)))
+            spec = target(store_of_objects, prefix)
+            stream = rowferry.begin(rowferry.configure(source, big, connection, spec, source=CHUNKED))
             if number:
                 time.sleep(undisturbed * moments.uniform(0.0, 1.05))  # the moment is what is tested
                 rowferry.kill()
@@ -149,7 +167,8 @@ def test_a_store_that_goes_away_and_comes_back(
 ) -> None:
     prefix = store_of_objects.new_folder()
     connection = str(served.post("/connections", store_of_objects.connection())["id"])
-    config = served.configure(served.connect_mariadb(mariadb), big, connection, target(store_of_objects, prefix))
+    spec = target(store_of_objects, prefix)
+    config = served.configure(served.connect_mariadb(mariadb), big, connection, spec, source=CHUNKED)
     stream = served.begin(config)
     served.wait_for_rows(stream, 0)
     store_of_objects.stop()

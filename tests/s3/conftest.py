@@ -1,5 +1,0 @@
-"""The source that is worth interrupting."""
-
-from tests.streams.conftest import big
-
-__all__ = ["big"]
