@@ -9,6 +9,7 @@ import pytest
 
 from tests.matrix.tally import pytest_terminal_summary
 from tests.servers import MariaDb, Postgres, embedded, mariadb_server, postgres_server
+from tests.stores import ObjectStore, Vault, object_store, vault_server
 
 __all__ = ["pytest_terminal_summary"]
 
@@ -34,6 +35,20 @@ def postgres(request: pytest.FixtureRequest) -> Iterator[Postgres]:
 def postgres18() -> Iterator[Postgres]:
     """A PostgreSQL 18, out of a package."""
     with postgres_server("wal_level=logical", programs=embedded) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def store_of_objects() -> Iterator[ObjectStore]:
+    """An S3 store."""
+    with object_store() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def vault() -> Iterator[Vault]:
+    """A keeper of secrets."""
+    with vault_server() as server:
         yield server
 
 

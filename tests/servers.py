@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pymysql
@@ -129,7 +130,7 @@ class Postgres:
         return f"postgresql://{self.user}:{self.password}@{self.host}:{self.port}/{database}"
 
 
-def _as_user(name: str) -> dict[str, object]:
+def _as_user(name: str) -> dict[str, Any]:
     """Arguments that make subprocess run as `name` when we are root; PostgreSQL refuses root."""
     if os.getuid() != 0:
         return {}
@@ -138,7 +139,8 @@ def _as_user(name: str) -> dict[str, object]:
 
 
 @contextlib.contextmanager
-def _folder(owner: str | None = None) -> Iterator[Path]:
+def folder_of_its_own(owner: str | None = None) -> Iterator[Path]:
+    """A folder that is gone afterwards; it belongs to `owner` where we are root."""
     folder = Path(tempfile.mkdtemp(prefix="rowferry-test-"))
     try:
         if owner and os.getuid() == 0:
@@ -150,7 +152,13 @@ def _folder(owner: str | None = None) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def _running(command: Sequence[str], log: Path, ready: Callable[[], bool], **how: object) -> Iterator[None]:
+def running(
+    command: Sequence[str], log: Path, ready: Callable[[], bool], patience: float = 20, **how: object
+) -> Iterator[None]:
+    """A program that answers, ended afterwards; RuntimeError, with the end of its log, when it ends by itself.
+
+    `patience`: seconds that it is given to end in order.
+    """
     with log.open("wb") as out:
         process = subprocess.Popen(command, stdout=out, stderr=out, **how)  # type: ignore[call-overload]
     try:
@@ -163,7 +171,7 @@ def _running(command: Sequence[str], log: Path, ready: Callable[[], bool], **how
     finally:
         process.terminate()
         try:
-            process.wait(20)
+            process.wait(patience)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
@@ -180,7 +188,7 @@ def _answers(connect: Callable[[], object]) -> bool:
 @contextlib.contextmanager
 def mariadb_server(*options: str) -> Iterator[MariaDb]:
     """A MariaDB of its own, gone afterwards; `options` are mariadbd's."""
-    with _folder() as folder:
+    with folder_of_its_own() as folder:
         user = pwd.getpwuid(os.getuid()).pw_name
         initial = folder / "init.sql"
         initial.write_text(
@@ -217,7 +225,7 @@ def mariadb_server(*options: str) -> Iterator[MariaDb]:
             *options,
         ]
         server = MariaDb("127.0.0.1", port, "rowferry", "ferry")
-        with _running(command, folder / "log", lambda: _answers(server.connect)):
+        with running(command, folder / "log", lambda: _answers(server.connect)):
             yield server
 
 
@@ -248,7 +256,7 @@ def postgres_server(*options: str, programs: Callable[[Path], Path] = _installed
 
     `programs`: where the server's programs are, given the folder that everything of it lies in.
     """
-    with _folder("postgres") as folder:
+    with folder_of_its_own("postgres") as folder:
         binaries = programs(folder)
         how = _as_user("postgres")
         secret = folder / "password"
@@ -258,7 +266,7 @@ def postgres_server(*options: str, programs: Callable[[Path], Path] = _installed
         subprocess.run(
             [*install, f"--pwfile={secret}", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync"],
             check=True, capture_output=True, cwd="/", **how,
-        )  # type: ignore[call-overload]  # fmt: skip
+        )  # fmt: skip
         port = free_port()
         settings = ("fsync=off", "timezone=Asia/Kathmandu", "max_connections=200", *options)
         command = [
@@ -274,7 +282,7 @@ def postgres_server(*options: str, programs: Callable[[Path], Path] = _installed
         ]
         command += [word for setting in settings for word in ("-c", setting)]
         server = Postgres("127.0.0.1", port, "rowferry", "ferry")
-        with _running(command, folder.parent / f"{folder.name}.log", lambda: _answers(server.connect), cwd="/", **how):
+        with running(command, folder.parent / f"{folder.name}.log", lambda: _answers(server.connect), cwd="/", **how):
             yield server
         (folder.parent / f"{folder.name}.log").unlink(missing_ok=True)
 

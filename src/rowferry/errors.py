@@ -138,6 +138,10 @@ class SecretUnreadable(RowferryError):
     """A stored secret cannot be opened with this key."""
 
 
+class SecretUnavailable(ConnectionFailed):
+    """A secret that is kept elsewhere cannot be had."""
+
+
 class Cancelled(RowferryError):
     """The work was told to stop; not a failure."""
 
@@ -179,6 +183,9 @@ POLICIES: dict[type[RowferryError], Policy] = {
     ),
     SecretUnreadable: Policy(
         "secret_unreadable", 500, Recovery.MANUAL, "Start the server with the key that wrote the secrets."
+    ),
+    SecretUnavailable: Policy(
+        "secret_unavailable", 409, Recovery.MANUAL, "Correct the reference, or what it leads to, and try again."
     ),
     Cancelled: Policy("cancelled", 409, Recovery.MANUAL),
 }

@@ -14,6 +14,7 @@ from rowferry.config.connection import Connection
 from rowferry.connectors.base import Server
 from rowferry.connectors.registry import connector
 from tests.conformance.sources import connection_to
+from tests.stores import BUCKET, ObjectStore
 
 
 @dataclass(frozen=True)
@@ -63,8 +64,27 @@ def _files(request: pytest.FixtureRequest) -> ServerPlace:
     return ServerPlace(Connection.model_validate({"name": "there", "type": "files", "spec": spec}), create_table)
 
 
+def _s3(request: pytest.FixtureRequest, whole: bool) -> ServerPlace:
+    store: ObjectStore = request.getfixturevalue("store_of_objects")
+    bucket, prefix = (None, "") if whole else (BUCKET, f"{store.new_folder()}/")
+
+    def create_table(database: str, name: str) -> None:
+        sink = pa.BufferOutputStream()
+        pq.write_table(pa.table({"n": [1]}), sink)
+        key = f"{name}/part-00000.parquet" if whole else f"{prefix}{database}/{name}/part-00000.parquet"
+        store.open(bucket or database).put(key, sink.getvalue().to_pybytes())
+
+    def drop(database: str) -> None:
+        if whole:
+            store.drop_bucket(database)
+
+    return ServerPlace(Connection.model_validate(store.connection(bucket, prefix)), create_table, drop)
+
+
 SERVERS: dict[str, Callable[[pytest.FixtureRequest], ServerPlace]] = {
     "mariadb": _mariadb,
     "postgres": _postgres,
     "files": _files,
+    "s3 bucket": lambda request: _s3(request, whole=False),
+    "s3 store": lambda request: _s3(request, whole=True),
 }

@@ -24,6 +24,7 @@ from rowferry.model.tables import Column
 from tests.conformance.sources import connection_to
 from tests.pipeline.memory import MemoryTarget, Store
 from tests.servers import MariaDb, Postgres
+from tests.stores import BUCKET, ObjectStore
 from tests.tables import column
 
 Row = tuple[int, str]
@@ -137,6 +138,45 @@ class FilesPlace:
         self._opened.close()
 
 
+class BucketPlace:
+    """A part of a bucket."""
+
+    further: tuple[Column, ...] = ()
+
+    def __init__(self, store: ObjectStore, file_format: str, folder: Path) -> None:
+        self._store, self._format, self._folder = store, file_format, folder
+        self._prefix = store.new_folder()
+        upload = {"bucket": BUCKET, "prefix": self._prefix}
+        self._opened = Opened(
+            Connection.model_validate(store.connection()), {"s3": {"fileFormat": file_format, "upload": upload}}
+        )
+
+    def open(self, stream: str = "stream_1", policy: str = "fail_if_exists", mode: str = "fail_if_not_empty") -> Target:
+        return self._opened.open(stream, policy, mode)
+
+    def rows(self, table: PlannedTable) -> list[Row]:
+        rows = []
+        for key in self._store.objects(BUCKET, f"{self._prefix}/{table.target.name}"):
+            if "/part-" not in key:
+                continue
+            path = self._folder / "part"
+            path.write_bytes(self._store.get(BUCKET, key))
+            rows += [(row["id"], row["name"]) for row in READ[self._format](path)]
+        return sorted(rows)
+
+    def seen(self) -> object:
+        return {key: self._store.get(BUCKET, key) for key in self._store.objects(BUCKET, self._prefix)}
+
+    def traces(self) -> list[str]:
+        return [key for key in self._store.objects(BUCKET, self._prefix) if "/." in key]
+
+    def waiting(self) -> bool:
+        return False
+
+    def close(self) -> None:
+        self._opened.close()
+
+
 READ: Mapping[str, Callable[[Path], list[dict[str, Any]]]] = {
     "parquet": lambda path: list(pq.read_table(path).to_pylist()),
     "csv": lambda path: list(pcsv.read_csv(path).to_pylist()),
@@ -230,6 +270,10 @@ def without_local_infile(request: pytest.FixtureRequest) -> MariaDb:
     return server
 
 
+def _bucket(request: pytest.FixtureRequest, file_format: str) -> BucketPlace:
+    return BucketPlace(request.getfixturevalue("store_of_objects"), file_format, request.getfixturevalue("tmp_path"))
+
+
 TARGETS: dict[str, Callable[[pytest.FixtureRequest], TargetPlace]] = {
     "memory": lambda _: MemoryPlace(),
     "postgres": lambda request: SqlPlace(request.getfixturevalue("postgres"), POSTGRES),
@@ -237,6 +281,8 @@ TARGETS: dict[str, Callable[[pytest.FixtureRequest], TargetPlace]] = {
     "parquet": lambda request: FilesPlace(request.getfixturevalue("tmp_path") / "base", "parquet"),
     "csv": lambda request: FilesPlace(request.getfixturevalue("tmp_path") / "base", "csv"),
     "jsonl": lambda request: FilesPlace(request.getfixturevalue("tmp_path") / "base", "jsonl"),
+    "parquet in s3": lambda request: _bucket(request, "parquet"),
+    "csv in s3": lambda request: _bucket(request, "csv"),
 }
 
 OTHER_WAYS: dict[str, Callable[[pytest.FixtureRequest], TargetPlace]] = {

@@ -28,7 +28,7 @@ def server(place: ServerPlace) -> Iterator[Server]:
 @pytest.fixture
 def database(place: ServerPlace, server: Server) -> Iterator[str]:
     """A database that the server has made."""
-    name = f"made_{os.getpid()}"
+    name = f"made{os.getpid()}"
     server.create_database(name)
     yield name
     place.drop_database(name)

@@ -14,8 +14,9 @@ from pathlib import Path
 from demo.server import start_server
 from tests.guide import test_guide as steps
 from tests.guide.walk import CREATIONS, Answer, Walk
-from tests.guide.world import databases
+from tests.guide.world import databases, storage
 from tests.servers import mariadb_server, postgres_server
+from tests.stores import object_store, vault_server
 
 
 def main(guide: Path) -> None:
@@ -23,13 +24,16 @@ def main(guide: Path) -> None:
     with (
         mariadb_server() as mariadb,
         postgres_server() as postgres,
+        object_store() as store,
+        vault_server() as vault,
         databases(mariadb, postgres),
+        storage(store, vault),
         tempfile.TemporaryDirectory() as place,
     ):
         folder = Path(place)
         server = start_server(folder / "data", folder / "log")
         try:
-            walk = Walk(guide.read_text(), server, mariadb, postgres, folder / "exports", folder / "curl", show)
+            walk = Walk(guide.read_text(), server, mariadb, postgres, folder / "exports", folder / "curl", show, store)
             take(walk)
         finally:
             server.close()
@@ -43,6 +47,7 @@ def take(walk: Walk) -> None:
         steps.test_creations(walk, call)
     steps.test_streams_to_postgresql_with_named_tables(walk)
     steps.test_streams_to_parquet(walk)
+    steps.test_streams_to_object_storage(walk)
     steps.test_pause_resume_stop(walk)
     steps.test_streams_to_postgresql_with_all_tables(walk)
     steps.test_other_commands(walk)

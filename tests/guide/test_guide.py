@@ -11,10 +11,11 @@ from typing import Any
 import pytest
 
 from demo.server import Server, start_server
-from tests.guide.compare import assert_in_parquet, assert_in_postgres
+from tests.guide.compare import assert_in_parquet, assert_in_postgres, wanted
 from tests.guide.walk import CREATIONS, OPERATIONS, Answer, Walk
-from tests.guide.world import databases
+from tests.guide.world import databases, storage
 from tests.servers import MariaDb, Postgres
+from tests.stores import ObjectStore, Vault
 
 ROOT = Path(__file__).resolve().parents[2]
 OUR_GUIDE = ROOT / "docs" / "api-guide.md"
@@ -26,10 +27,11 @@ STREAM_ID = r"stream_[0-9A-Za-z]{27}"
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A server with a connected account."""
+def server(tmp_path_factory: pytest.TempPathFactory, store_of_objects: ObjectStore, vault: Vault) -> Iterator[Server]:
+    """A server with a connected account, which finds the object store and the keeper of secrets."""
     folder = tmp_path_factory.mktemp("server")
-    running = start_server(folder / "data", folder / "log")
+    with storage(store_of_objects, vault):
+        running = start_server(folder / "data", folder / "log")
     yield running
     running.close()
 
@@ -55,7 +57,10 @@ def walk(
     if not guide.exists():
         pytest.skip(f"{guide} is not there; ROWFERRY_GUIDE says where else the users' guide lies")
     folder = tmp_path_factory.mktemp("guide")
-    return Walk(guide.read_text(), server, mariadb, postgres, folder / "exports", folder / "curl")
+    return Walk(
+        guide.read_text(), server, mariadb, postgres, folder / "exports", folder / "curl",
+        store=request.getfixturevalue("store_of_objects"),
+    )  # fmt: skip
 
 
 def test_the_guide_has_every_kind_of_command(walk: Walk) -> None:
@@ -92,6 +97,29 @@ def test_streams_to_parquet(walk: Walk) -> None:
     for config in _configs(walk, target="files"):
         walk.wait_for(walk.start(config["name"]), "FINISHED")
         assert_in_parquet(walk.mariadb, walk.exports, config)
+
+
+def test_streams_to_object_storage(walk: Walk) -> None:
+    """Each S3 connection, created word for word, answers, and takes a stream in the format that it names."""
+    connected = [answer for answer in walk.done if answer.command.call == CREATIONS[0]]
+    made = [answer for answer in connected if "s3" in answer.body["spec"]]
+    assert made
+    (export, *_) = _configs(walk, target="files")
+    source = {"connections": [{**export["source"]["connections"][0], "connectionId": walk.connections["mysql"]}]}
+    for answer in made:
+        files = {"fileFormat": answer.command.body.get("file_format", "jsonl"), "schemaPolicy": "drop_and_recreate"}
+        target = {"id": answer.body["id"], "spec": {"files": files}}
+        document = {**export, "name": "into a bucket", "source": source, "target": target}
+        with walk.client() as client:
+            assert client.post(f"/connections/{answer.body['id']}/ping").json() == {"ping": "ok"}
+            config = client.post("/stream-configs", json=document).json()["id"]
+            stream = client.post(f"/stream-configs/{config}/start").json()["id"]
+        walk.wait_for(stream, "FINISHED")
+        scope = answer.body["spec"]["s3"]["scope"]
+        _, names = wanted(walk.mariadb, export)
+        assert walk.store is not None
+        found = walk.store.objects(scope["bucket"], scope["prefix"].strip("/"))
+        assert {key.split("/")[-2] for key in found if "/part-" in key} == set(names)
 
 
 def test_pause_resume_stop(walk: Walk) -> None:

@@ -11,9 +11,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import httpx
+
 from demo.server import Server
 from tests.guide.commands import ADDRESS, Command, commands
 from tests.servers import MariaDb, Postgres, wait_until
+from tests.stores import ObjectStore
 
 CREATIONS = ("POST /connections", "POST /stream-configs")
 OPERATIONS = {
@@ -49,6 +52,7 @@ class Walk:
     exports: Path
     curl_home: Path
     tell: Callable[[Answer], None] = lambda _: None
+    store: ObjectStore | None = None
     connections: dict[str, str] = field(default_factory=dict)
     configs: dict[str, str] = field(default_factory=dict)
     done: list[Answer] = field(default_factory=list)
@@ -102,6 +106,12 @@ class Walk:
 
         wait_until(there, seconds, f"stream {stream} to be {' or '.join(states)}")
         return last
+
+    def client(self) -> httpx.Client:
+        """A client of the server, for what a guide does not show."""
+        account = self.server.account
+        headers = {"X-API-Key": account["apiKey"], "X-Install-ID": account["installId"]}
+        return httpx.Client(base_url=f"{self.server.url}/api/v1", headers=headers, timeout=60, trust_env=False)
 
     def run(self, command: Command, ids: dict[str, str] | None = None) -> Answer:
         """Run a command in bash as the guide writes it, but for what only the reader can know."""

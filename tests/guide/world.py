@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from unittest.mock import patch
 
 from tests.servers import MariaDb, Postgres
+from tests.stores import ObjectStore, Vault
 
 LONG = 1_500_000
 """Rows of the table that keeps a stream busy for long enough to be paused."""
@@ -77,6 +80,19 @@ def databases(mariadb: MariaDb, postgres: Postgres) -> Iterator[None]:
             mariadb.execute(f"DROP DATABASE IF EXISTS {name}")
         for name in TARGET_DATABASES:
             postgres.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+
+
+BUCKET = "my-bucket"
+"""The bucket that the guides speak of."""
+
+
+@contextmanager
+def storage(store: ObjectStore, vault: Vault) -> Iterator[None]:
+    """The bucket, its keys where the guides say that they are kept, and the variables that lead a server there."""
+    store.open(BUCKET).put("exports/.keep", b"")
+    vault.keep("secret/data/aws/my-bucket", {"access_key": store.access_key, "secret_key": store.secret_key})
+    with patch.dict(os.environ, {**vault.environment, "AWS_ENDPOINT_URL": store.endpoint}):
+        yield
 
 
 def tables(mariadb: MariaDb, database: str) -> list[str]:

@@ -60,7 +60,7 @@ def execute(
     small = type("Small", (), {"__call__": lambda _, rows, size: ChunkSize(min(rows, CHUNK_ROWS), size)})()
     monkeypatch.setattr(run_module, "ChunkSize", small)
     monkeypatch.setattr(run_module, "open_sources", lambda _: [source])
-    monkeypatch.setattr(run_module, "open_target", lambda _: target)
+    monkeypatch.setattr(run_module, "open_target", lambda *_: target)
     events = Silent()
     with Run(job, events, signals or Signals()) as running:
         return running.execute(), events

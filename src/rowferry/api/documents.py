@@ -15,7 +15,7 @@ from rowferry.config.stream import StreamConfig
 from rowferry.model.streams import Mode
 
 _READ_ONLY: dict[str, Any] = {"readOnly": True}
-_FLAT_FIELDS = ("host", "port", "username", "password", "defaultDatabase")
+_FLAT_FIELDS = ("host", "port", "username", "password", "passwordRef", "password_ref", "defaultDatabase")
 _SERVER_FIELDS = frozenset({"id", "created", "databasesInfo"})
 
 ConnectionTypeName = Annotated[
@@ -32,6 +32,9 @@ class FlatConnection(Spec):
     port: int | None = Field(default=None, ge=1, le=65535, description="Without it the type's usual port.")
     username: Words = ""
     password: SecretStr | None = None
+    password_ref: Words | None = Field(
+        default=None, description="Where the password is kept: secret/data/db#password, env:NAME or file:/path."
+    )
     default_database: Words | None = Field(default=None, description="Without it the whole server is meant.")
     ssl: Ssl | None = None
 

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from pydantic import BeforeValidator, Field, SecretStr, model_validator
 
-from rowferry.config.fields import Host, Name, Spec, Whole, Words
+from rowferry.config.fields import Endpoint, Host, Name, Reference, Spec, Whole, Words
 
 
 class ConnectionType(StrEnum):
@@ -58,13 +58,23 @@ class Ssl(Spec):
 
 
 class DatabaseSpec(Spec):
-    """A database server. `database` narrows the connection to one database by default."""
+    """A database server. `database` narrows the connection to one database by default.
+
+    `passwordRef` says where the password is kept, in the place of the password itself.
+    """
 
     host: Host
     port: Whole | None = Field(default=None, ge=1, le=65535)
     username: Words = ""
     password: SecretStr | None = None
+    password_ref: Reference | None = None
     database: Words | None = None
+
+    @model_validator(mode="after")
+    def _one_password(self) -> Self:
+        if self.password is not None and self.password_ref:
+            raise ValueError("takes either password or passwordRef")
+        return self
 
 
 class FilesSpec(Spec):
@@ -74,12 +84,18 @@ class FilesSpec(Spec):
 
 
 class S3Credentials(Spec):
-    """Keys of an object store, or the path of a secret that holds them."""
+    """Keys of an object store, or where they are kept."""
 
     access_key: SecretStr | None = None
     secret_key: SecretStr | None = None
     session_token: SecretStr | None = None
-    credentials_ref: Words | None = None
+    credentials_ref: Reference | None = None
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        if self.credentials_ref and (self.access_key or self.secret_key or self.session_token):
+            raise ValueError("takes either credentialsRef or the keys themselves")
+        return self
 
 
 class S3Scope(Spec):
@@ -90,10 +106,15 @@ class S3Scope(Spec):
 
 
 class S3Spec(Spec):
-    """An S3-compatible object store; without credentials the usual AWS chain is asked."""
+    """An S3-compatible object store; without credentials the usual AWS chain is asked.
+
+    `endpoint` is for other stores than AWS; one that begins with http:// does without TLS. `pathStyle` puts the bucket
+    into the path of an address and not into its host; left out, that is so with an endpoint.
+    """
 
     region: Words | None = None
-    endpoint: Words | None = None
+    endpoint: Endpoint | None = None
+    path_style: bool | None = None
     credentials: S3Credentials | None = None
     scope: S3Scope | None = None
 
@@ -121,8 +142,8 @@ class StorageConfig(Spec):
     provider: Literal["local", "s3"]
     uri: Name
     region: Words | None = None
-    endpoint: Words | None = None
-    credentials_ref: Annotated[Words | None, Field(alias="credentials_ref")] = None
+    endpoint: Endpoint | None = None
+    credentials_ref: Annotated[Reference | None, Field(alias="credentials_ref")] = None
     credentials: S3Credentials | None = None
 
 
@@ -173,6 +194,8 @@ _FLAT = {
     "port": "port",
     "username": "username",
     "password": "password",
+    "passwordRef": "passwordRef",
+    "password_ref": "passwordRef",
     "defaultDatabase": "database",
     "default_database": "database",
     "database": "database",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Annotated, Any
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict
 from pydantic.alias_generators import to_camel
@@ -43,6 +44,20 @@ def _one_word(value: str) -> str:
     return value
 
 
+def _address(value: str) -> str:
+    parts = urlsplit(value)
+    if parts.scheme not in ("http", "https") or not parts.netloc or parts.query or parts.username:
+        raise ValueError("must look like https://host:port")
+    return value.rstrip("/")
+
+
+def _reference(value: str) -> str:
+    kind, separator, rest = value.partition(":")
+    if separator and "/" not in kind and (kind not in ("env", "file") or not rest):
+        raise ValueError("must be env:NAME, file:/path, or the path of a secret such as secret/data/db#password")
+    return value
+
+
 def _no_boolean(value: Any) -> Any:
     if isinstance(value, bool):
         raise ValueError("must be a number")
@@ -57,6 +72,12 @@ Words = Annotated[str, AfterValidator(_no_nul)]
 
 Host = Annotated[Name, AfterValidator(_one_word)]
 """The name or address of a machine."""
+
+Endpoint = Annotated[Host, AfterValidator(_address)]
+"""The address of a server that speaks HTTP."""
+
+Reference = Annotated[Name, AfterValidator(_reference)]
+"""Where a secret is kept: `env:NAME`, `file:/path`, or a path in Vault or OpenBao; `#field` picks one of its fields."""
 
 Whole = Annotated[int, BeforeValidator(_no_boolean)]
 """A whole number, which true and false are not."""

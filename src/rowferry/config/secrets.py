@@ -23,10 +23,15 @@ def split(model: BaseModel) -> tuple[dict[str, Any], dict[str, str]]:
     return public, secrets
 
 
+REFERENCES = {"passwordRef": ("password",), "credentialsRef": ("accessKey", "secretKey", "sessionToken")}
+"""Fields that say where a secret is kept, and the secrets beside them that they stand for."""
+
+
 def join(public: dict[str, Any], secrets: dict[str, str]) -> dict[str, Any]:
     """The document with its secrets in their places again; what `split` took apart.
 
-    A secret whose surroundings are gone (its part of the document was removed) is left out.
+    A secret whose surroundings are gone (its part of the document was removed), or in whose place a reference stands
+    now, is left out.
     """
     document = _walk(public)
     for path, secret in secrets.items():
@@ -34,7 +39,7 @@ def join(public: dict[str, Any], secrets: dict[str, str]) -> dict[str, Any]:
         place: Any = document
         for parent in parents:
             place = place.get(parent) if isinstance(place, dict) else None
-        if isinstance(place, dict):
+        if isinstance(place, dict) and not any(place.get(name) and leaf in own for name, own in REFERENCES.items()):
             place.setdefault(leaf, secret)
     return dict(document)
 

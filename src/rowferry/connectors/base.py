@@ -184,6 +184,32 @@ class Source(Protocol):
         """
 
 
+class UploadWatch(Protocol):
+    """Who is told of files on their way into a store; from any thread. `table` is the target table's name."""
+
+    def began(self, table: str, bucket: str, size: int) -> None:
+        """A file of so many bytes goes on its way."""
+
+    def ended(self, table: str, size: int, whole: bool) -> None:
+        """It is there as a `whole`, or not at all."""
+
+    def finished(self, table: str) -> None:
+        """All files of the table are there, its manifest too."""
+
+
+class Unwatched:
+    """`UploadWatch` of nobody."""
+
+    def began(self, table: str, bucket: str, size: int) -> None:
+        """Nobody is told."""
+
+    def ended(self, table: str, size: int, whole: bool) -> None:
+        """Nobody is told."""
+
+    def finished(self, table: str) -> None:
+        """Nobody is told."""
+
+
 @dataclass(frozen=True, slots=True)
 class TargetRequest:
     """Where and how a stream writes. `stream_id` names it in the target's journal."""
@@ -193,6 +219,7 @@ class TargetRequest:
     stream_id: str
     schema_policy: SchemaPolicy
     write_mode: WriteMode
+    uploads: UploadWatch = field(default_factory=Unwatched)
 
     @property
     def structure(self) -> StructureOptions:

@@ -12,6 +12,7 @@ CONNECTORS = {
     "mysql": "rowferry.connectors.mysql:CONNECTOR",
     "postgresql": "rowferry.connectors.postgres:CONNECTOR",
     "files": "rowferry.connectors.files:CONNECTOR",
+    "s3": "rowferry.connectors.s3:CONNECTOR",
 }
 """Engine name (`Connection.engine`) to the place of its `Connector`."""
 

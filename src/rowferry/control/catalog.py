@@ -98,7 +98,7 @@ class Catalog:
             found = self._cache.get(key)
         if found is not None and not refresh and now - found[0] < CACHE_SECONDS:
             return Seen(found[1], cached=True)
-        engine = self._connections.resolve(scope.connection_id).engine
+        engine = self._connections.look(scope.connection_id).engine
         structure = self._ask(scope.connection_id, lambda server: _describe(server, scope, engine))
         with self._lock:
             self._cache.pop(key, None)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from rowferry.config.connection import DATABASES, Connection
+from rowferry.config.storage import s3_target
 from rowferry.config.stream import SourceConnection, StreamConfig
 from rowferry.control.connections import Connections
 from rowferry.errors import Conflict, Detail, InvalidInput, NotFound
@@ -18,7 +19,7 @@ from rowferry.state.store import Store
 
 _TARGETS = {
     "db": ("a database", {"mysql", "postgresql"}),
-    "files": ("a files", {"files"}),
+    "files": ("a files", {"files", "s3"}),
     "s3": ("an S3", {"s3"}),
 }
 """Kind of target: the words for the connection it needs, and that connection's engines."""
@@ -108,7 +109,7 @@ class Configs:
         missing = []
         for path, connection_id in places:
             try:
-                found[connection_id] = Connection.model_validate(self._connections.get(connection_id).document)
+                found[connection_id] = self._connections.look(connection_id)
             except NotFound:
                 missing.append(Detail(path, "names a connection that does not exist"))
         if missing:
@@ -145,6 +146,11 @@ def _misfits_of_target(config: StreamConfig, connection: Connection) -> list[Det
         if getattr(config.target.spec, kind) is not None and connection.engine not in engines:
             message = f"needs {words} connection as target.id, and {connection.name!r} leads to {connection.engine}"
             return [Detail(f"target.spec.{kind}", message)]
+    if connection.engine == "s3":
+        try:
+            s3_target(connection, config.target.spec)
+        except InvalidInput as error:
+            return [Detail("target.spec", f"does not fit: {error.message.rstrip('.')}")]
     return []
 
 

@@ -14,6 +14,7 @@ from rowferry.config.connection import Connection
 from rowferry.config.secrets import REDACTED, join, split
 from rowferry.connectors.base import Server
 from rowferry.connectors.registry import connector
+from rowferry.control.references import References
 from rowferry.errors import Conflict, InvalidInput, NotFound, SecretUnreadable
 from rowferry.model.streams import ACTIVE
 from rowferry.state.box import Box
@@ -38,10 +39,17 @@ def open_server(connection: Connection) -> Server:
 class Connections:
     """The saved connections. Thread-safe. NotFound from every method that is given an unknown identifier."""
 
-    def __init__(self, store: Store, box: Box, opener: Callable[[Connection], Server] = open_server) -> None:
+    def __init__(
+        self,
+        store: Store,
+        box: Box,
+        opener: Callable[[Connection], Server] = open_server,
+        references: References | None = None,
+    ) -> None:
         self._store = store
         self._box = box
         self._open = opener
+        self._references = references or References()
 
     def create(self, connection: Connection) -> ConnectionRecord:
         """Save a new connection."""
@@ -62,8 +70,15 @@ class Connections:
         return record
 
     def resolve(self, connection_id: str) -> Connection:
-        """The connection with its secrets, ready to be opened; SecretUnreadable when the key has changed."""
-        return self._connection(self.get(connection_id))
+        """The connection with its secrets, ready to be opened.
+
+        SecretUnreadable when the key has changed, SecretUnavailable when a secret that is kept elsewhere is not there.
+        """
+        return self._references.filled(self._connection(self.get(connection_id)))
+
+    def look(self, connection_id: str) -> Connection:
+        """The connection without its secrets, to see where it leads."""
+        return Connection.model_validate(self.get(connection_id).document)
 
     def update(self, connection_id: str, connection: Connection) -> ConnectionRecord:
         """Put another connection in its place. A secret that is left out stays, if its part of the document does."""
@@ -89,7 +104,7 @@ class Connections:
 
     def clone(self, connection_id: str) -> ConnectionRecord:
         """Save a second connection like this one, secrets included."""
-        original = self.resolve(connection_id)
+        original = self._connection(self.get(connection_id))
         return self.create(original.model_copy(update={"name": f"{original.name} (copy)"}))
 
     def test(self, connection: Connection, connection_id: str | None = None) -> None:
@@ -99,7 +114,7 @@ class Connections:
         """
         if connection_id is not None:
             connection = self._with_secrets_of(self.get(connection_id), connection)
-        with closing(self._open(connection)) as server:
+        with closing(self._open(self._references.filled(connection))) as server:
             server.ping()
 
     def ping(self, connection_id: str) -> None:

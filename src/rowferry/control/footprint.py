@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
 
 from rowferry.config.connection import Connection
+from rowferry.config.storage import s3_target
 from rowferry.config.stream import SourceConnection, StreamConfig
 
 ANY = "*"
@@ -15,15 +16,17 @@ _SEPARATOR = "\x1f"
 
 
 def place(target: Connection, config: StreamConfig) -> str:
-    """The server, database and schema, or the folder, that the config writes into."""
+    """The server, database and schema, the folder, or the part of a bucket that the config writes into."""
     spec = config.target.spec
     if spec.db is not None and target.spec.database is not None:
         words = (target.engine, target.spec.database.host, str(target.port), spec.db.database, spec.db.schema_ or "")
         return "/".join(words)
     if target.spec.files is not None:
         return f"files:{Path(target.spec.files.base_path).resolve()}"
-    upload = spec.s3.upload if spec.s3 else None
-    return f"s3:{upload.bucket}/{upload.prefix}" if upload else target.engine
+    if target.spec.s3 is None:
+        return target.engine
+    upload = s3_target(target, spec).upload
+    return f"s3:{target.spec.s3.endpoint or ''}/{upload.bucket}/{upload.prefix}"
 
 
 def footprint(

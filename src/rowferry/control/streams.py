@@ -299,7 +299,7 @@ class Streams:
     def _claim(self, stream: StreamRecord, config: StreamConfig) -> Sequence[str]:
         """The stream's footprint, which no active stream shares; Conflict, naming those in the way."""
         active = [other for other in self._store.streams.list(statuses=ACTIVE) if other.id != stream.id]
-        target = self._connections.resolve(config.target.id)
+        target = self._connections.look(config.target.id)
         targets = footprint(target, config, None)
         if any(meet(targets, other.targets) for other in active):
             targets = footprint(target, config, self._discover)
@@ -317,7 +317,7 @@ class Streams:
         return targets
 
     def _discover(self, part: SourceConnection) -> Iterable[str]:
-        connection = self._connections.resolve(part.connection_id)
+        connection = self._connections.look(part.connection_id)
         if part.files:
             return table_names(connection, part)
         database = part.database or (connection.spec.database.database if connection.spec.database else None)

@@ -40,11 +40,15 @@ class ChunkMeter:
 
     def count(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         """The same batches, counted."""
-        for batch in batches:
-            self.rows += batch.num_rows
-            self.size += batch.nbytes
-            self._meter.read(self._table, batch.num_rows, batch.nbytes)
-            yield batch
+        self._meter.reading(1)
+        try:
+            for batch in batches:
+                self.rows += batch.num_rows
+                self.size += batch.nbytes
+                self._meter.read(self._table, batch.num_rows, batch.nbytes)
+                yield batch
+        finally:
+            self._meter.reading(-1)
 
     def take_back(self) -> None:
         """The attempt came to nothing."""
@@ -59,6 +63,7 @@ class Meter:
         self._started = time.monotonic()
         self._counts: dict[str, _Count] = {}
         self._lock = threading.Lock()
+        self._reading = self._uploading = 0
         self.stage = Stage.INIT
         self.rejected: Callable[[], int] = int
 
@@ -87,6 +92,16 @@ class Meter:
     def chunk(self, table: str) -> ChunkMeter:
         """Begin to count one attempt at a chunk."""
         return ChunkMeter(self, table)
+
+    def reading(self, more: int) -> None:
+        """So many chunks more (or, negative, fewer) are being read."""
+        with self._lock:
+            self._reading += more
+
+    def uploading(self, more: int) -> None:
+        """So many files more (or, negative, fewer) are on their way into a store."""
+        with self._lock:
+            self._uploading += more
 
     def read(self, table: str, rows: int, size: int) -> None:
         """Rows came out of the source (or, negative, went back)."""
@@ -119,13 +134,19 @@ class Meter:
             else:
                 count.finished = time.monotonic()
 
+    @property
+    def _doing(self) -> Stage:
+        """The stage; uploading is one of its own while nothing is read beside it."""
+        waits = self.stage is Stage.DATA_TRANSFER and self._uploading and not self._reading
+        return Stage.S3_UPLOAD if waits else self.stage
+
     def snapshot(self) -> Progress:
         """The progress as it stands now."""
         with self._lock:
             tables = tuple(_progress(name, count) for name, count in self._counts.items())
             counts = list(self._counts.values())
             return Progress(
-                stage=self.stage.value,
+                stage=self._doing.value,
                 elapsed=self.elapsed,
                 read=sum(count.read for count in counts),
                 written=sum(count.written for count in counts),

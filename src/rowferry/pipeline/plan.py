@@ -8,7 +8,16 @@ from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from rowferry.config.stream import QuerySpec, SourceConnection, TableSpec
-from rowferry.connectors.base import PlannedTable, Source, SourceRequest, TableRequest, Target, TargetRequest
+from rowferry.connectors.base import (
+    PlannedTable,
+    Source,
+    SourceRequest,
+    TableRequest,
+    Target,
+    TargetRequest,
+    Unwatched,
+    UploadWatch,
+)
 from rowferry.connectors.registry import connector
 from rowferry.errors import InvalidInput, Refused
 from rowferry.model.findings import Finding, Severity
@@ -67,8 +76,8 @@ def open_sources(job: Job) -> list[Source]:
     return [_open_source(job, part) for part in job.config.source.connections]
 
 
-def open_target(job: Job) -> Target:
-    """The target of the config."""
+def open_target(job: Job, uploads: UploadWatch | None = None) -> Target:
+    """The target of the config; `uploads` is told of files on their way into a store."""
     connection = job.connections[job.config.target.id]
     opener = connector(connection.engine).open_target
     if opener is None:
@@ -81,6 +90,7 @@ def open_target(job: Job) -> Target:
             stream_id=job.stream_id,
             schema_policy=config.schema_policy,
             write_mode=config.write_mode,
+            uploads=uploads or Unwatched(),
         )
     )
 

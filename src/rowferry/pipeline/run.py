@@ -21,6 +21,7 @@ from rowferry.pipeline.job import Events, Job, Outcome
 from rowferry.pipeline.meter import Meter
 from rowferry.pipeline.plan import Plan, make_plan, open_sources, open_target
 from rowferry.pipeline.signals import Signals
+from rowferry.pipeline.uploads import Uploads
 from rowferry.pipeline.verify import compare, refuse_differences, verify
 from rowferry.telemetry.faults import trace
 
@@ -148,7 +149,7 @@ class Run:
 
     def _open(self) -> Target:
         self._sources = open_sources(self._job)
-        self._target = open_target(self._job)
+        self._target = open_target(self._job, Uploads(self._meter, self._events, self._job.stream_id))
         self._meter.rejected = lambda: sum(one.rows for each in self._sources for one in each.rejected().values())
         for source in self._sources:
             self._signals.on_break(source.close)

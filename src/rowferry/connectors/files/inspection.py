@@ -7,8 +7,8 @@ import io
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
-from typing import Any
+from pathlib import PurePath
+from typing import Any, Protocol
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 from rowferry.config.stream import CsvOptions, FileFormat, FilesTarget
 from rowferry.connectors.files.encode import Layout
 from rowferry.connectors.files.encode_parquet import parquet_schema
-from rowferry.connectors.files.layout import Contents
+from rowferry.connectors.files.layout import Contents, F
 from rowferry.connectors.files.neutral import spell
 from rowferry.model.tables import Column
 
@@ -38,30 +38,41 @@ def schema_document(columns: Sequence[Column], primary_key: Sequence[str], spec:
     return document
 
 
-def difference(found: Contents, layout: Layout) -> str | None:
+class Place(Protocol[F]):
+    """Where tables lie, each in a folder of its own."""
+
+    def contents(self, table: str) -> Contents[F]:
+        """What lies in the table's folder; Refused when something is in its way."""
+
+    def open(self, file: F) -> pa.NativeFile:
+        """A file's bytes, which can be sought; OSError or ArrowInvalid when they cannot be read."""
+
+
+def difference(found: Contents[F], layout: Layout, place: Place[F]) -> str | None:
     """How the files that are there differ from those that `layout` would add, None where they do not."""
     wanted = layout.spec.file_format
     for path in found.data:
         if format_of(path) != wanted.value:
             return f"{path.name} is not {wanted.value}"
     if wanted is FileFormat.PARQUET:
-        return _parquet_difference(found.data, layout)
+        return _parquet_difference(found.data, layout, place)
     if found.schema_file is not None:
-        held = _document(found.schema_file)
+        held = _document(found.schema_file, place)
         if held is None:
             return f"{found.schema_file.name} cannot be read"
         asked = schema_document(layout.columns, (), layout.spec)
         same = all(held.get(part) == asked.get(part) for part in ("columns", "csv"))
         return None if same else f"{found.schema_file.name} tells of other columns or another dialect"
-    return _names_difference(found.data, layout)
+    return _names_difference(found.data, layout, place)
 
 
-def holds_rows(path: Path, dialect: CsvOptions) -> bool:
+def holds_rows(path: F, dialect: CsvOptions, place: Place[F]) -> bool:
     """Whether a data file holds at least one row; a file that cannot be read counts as if it did."""
     try:
         if format_of(path) == "parquet":
-            return bool(pq.read_metadata(path).num_rows)
-        with _text(path) as lines:
+            with place.open(path) as file:
+                return bool(pq.read_metadata(file).num_rows)
+        with _text(path, place) as lines:
             if format_of(path) != "csv" or not dialect.header:
                 return bool(lines.read(1))
             rows = csv.reader(lines, delimiter=dialect.delimiter, quotechar=dialect.quote)
@@ -71,7 +82,7 @@ def holds_rows(path: Path, dialect: CsvOptions) -> bool:
         return True
 
 
-def format_of(path: Path) -> str:
+def format_of(path: PurePath) -> str:
     """The format that a data file's name tells: parquet, csv or jsonl."""
     return format_of_name(path.name)
 
@@ -87,11 +98,12 @@ def compression_of(name: str) -> str | None:
     return COMPRESSIONS.get(name[name.rfind(".") :].lower())
 
 
-def _parquet_difference(paths: Sequence[Path], layout: Layout) -> str | None:
+def _parquet_difference(paths: Sequence[F], layout: Layout, place: Place[F]) -> str | None:
     wanted = parquet_schema(layout.columns, layout.spec.format.parquet.timestamp_unit)
     for path in paths:
         try:
-            held = pq.read_schema(path)
+            with place.open(path) as file:
+                held = pq.read_schema(file)
         except (OSError, pa.ArrowException):
             return f"{path.name} cannot be read"
         if not held.equals(wanted):
@@ -112,11 +124,11 @@ def _spelled(field: pa.Field) -> str:
     return f"{field.type}{'' if field.nullable else ' not null'}"
 
 
-def _names_difference(paths: Sequence[Path], layout: Layout) -> str | None:
+def _names_difference(paths: Sequence[F], layout: Layout, place: Place[F]) -> str | None:
     names = [column.name for column in layout.columns]
     for path in paths:
         try:
-            held = columns_in(path, layout.spec.format.csv)
+            held = columns_in(path, layout.spec.format.csv, place)
         except (OSError, ValueError, csv.Error, pa.ArrowException):
             return f"{path.name} cannot be read"
         if held is not None and held != names:
@@ -124,9 +136,9 @@ def _names_difference(paths: Sequence[Path], layout: Layout) -> str | None:
     return None
 
 
-def columns_in(path: Path, dialect: CsvOptions) -> list[str] | None:
+def columns_in(path: F, dialect: CsvOptions, place: Place[F]) -> list[str] | None:
     """The names of the columns in a CSV or JSON Lines file, None where nothing in it tells."""
-    with _text(path) as lines:
+    with _text(path, place) as lines:
         if format_of(path) == "jsonl":
             first = lines.readline()
             return list(json.loads(first)) if first else None
@@ -136,14 +148,15 @@ def columns_in(path: Path, dialect: CsvOptions) -> list[str] | None:
 
 
 @contextmanager
-def _text(path: Path) -> Iterator[io.TextIOBase]:
-    with pa.input_stream(str(path), compression=COMPRESSIONS.get(path.suffix)) as stream:
+def _text(path: F, place: Place[F]) -> Iterator[io.TextIOBase]:
+    with place.open(path) as file, pa.input_stream(file, compression=COMPRESSIONS.get(path.suffix)) as stream:
         yield io.TextIOWrapper(stream, encoding="utf-8", newline="")
 
 
-def _document(path: Path) -> dict[str, Any] | None:
+def _document(path: F, place: Place[F]) -> dict[str, Any] | None:
     try:
-        document = json.loads(path.read_text(encoding="utf-8"))
+        with place.open(path) as file:
+            document = json.loads(file.read())
     except (OSError, ValueError):
         return None
     return document if isinstance(document, dict) else None

@@ -1,7 +1,8 @@
 """How tables lie under a connection's folder: their folders' names, their parts, and what is never left.
 
 <basePath>/<table>/part-00000.parquet     the rows; a reader never sees half a file
-<basePath>/<table>/_schema.json           the columns with their neutral types, written last
+<basePath>/<table>/_schema.json           the columns with their neutral types
+<basePath>/<table>/_manifest.json         every file with its size, rows and checksum, written last
 <basePath>/.rowferry/<streamId>/          a stream's journal and staging files, gone when it has ended
 """
 
@@ -12,9 +13,10 @@ import hashlib
 import os
 import re
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
+from typing import Generic, TypeVar
 from urllib.parse import unquote
 
 from rowferry.config.connection import Connection
@@ -23,6 +25,7 @@ from rowferry.model.tables import TableName
 
 JOURNALS = ".rowferry"
 SCHEMA_FILE = "_schema.json"
+MANIFEST_FILE = "_manifest.json"
 MAX_NAME_BYTES = 200
 
 _UNSAFE = re.compile(r'[\x00-\x1f\x7f/\\:*?"<>|\[\]=%]|\A[.~]|\A | \Z|\.\Z')
@@ -40,9 +43,14 @@ def base_folder(connection: Connection) -> Path:
 
 def journal_folder(base: Path, stream_id: str) -> Path:
     """Where the stream keeps its journal; Refused when a symbolic link leads it out of `base`."""
+    return inside(base, Path(JOURNALS) / stream_name(stream_id))
+
+
+def stream_name(stream_id: str) -> str:
+    """The stream's ID as a folder's name; InvalidInput when it makes none."""
     if not _STREAM.match(stream_id):
         raise InvalidInput(f"{stream_id!r} cannot be a stream's ID: it would not make a folder's name.")
-    return inside(base, Path(JOURNALS) / stream_id)
+    return stream_id
 
 
 def inside(base: Path, place: Path | str) -> Path:
@@ -118,23 +126,28 @@ def part_name(number: int, suffix: str) -> str:
     return f"part-{number:05d}.{suffix}"
 
 
+F = TypeVar("F", bound=PurePath)
+
+
 @dataclass(frozen=True, slots=True)
-class Contents:
+class Contents(Generic[F]):
     """What a table's folder holds: `own` files that a stream wrote, and `others` that hold data too."""
 
-    own: tuple[Path, ...] = ()
-    others: tuple[Path, ...] = ()
-    schema_file: Path | None = None
+    own: tuple[F, ...] = ()
+    others: tuple[F, ...] = ()
+    schema_file: F | None = None
+    manifest: F | None = None
 
     @property
-    def data(self) -> tuple[Path, ...]:
+    def data(self) -> tuple[F, ...]:
         """Every file that holds rows."""
         return self.own + self.others
 
     @property
-    def removable(self) -> tuple[Path, ...]:
-        """What goes when the table is dropped or emptied."""
-        return self.own if self.schema_file is None else (*self.own, self.schema_file)
+    def removable(self) -> tuple[F, ...]:
+        """What goes when the table is dropped or emptied; the manifest first, since it tells of the others."""
+        first = (self.manifest,) if self.manifest is not None else ()
+        return (*first, *self.own) if self.schema_file is None else (*first, *self.own, self.schema_file)
 
     @property
     def next_part(self) -> int:
@@ -143,25 +156,28 @@ class Contents:
         return max(numbers, default=-1) + 1
 
 
-def contents(folder: Path) -> Contents:
+def contents(folder: Path) -> Contents[Path]:
     """What lies in `folder`, sorted by name; nothing when there is no such folder."""
-    own, others, schema_file = [], [], None
     try:
         with os.scandir(folder) as entries:
-            files = sorted((entry.name, entry.path) for entry in entries if entry.is_file())
+            files = [Path(entry.path) for entry in entries if entry.is_file()]
     except FileNotFoundError:
         return Contents()
     except OSError as error:
         reason = (error.strerror or "it is no folder").lower()
         raise ConnectionFailed(f"{folder} cannot be read: {reason}.") from error
-    for name, path in files:
-        if _PART.match(name):
-            own.append(Path(path))
-        elif _DATA.match(name):
-            others.append(Path(path))
-        elif name == SCHEMA_FILE:
-            schema_file = Path(path)
-    return Contents(tuple(own), tuple(others), schema_file)
+    return told_apart(files)
+
+
+def told_apart(files: Iterable[F]) -> Contents[F]:
+    """The files of a table's folder by what they are, sorted by name."""
+    named = {path.name: path for path in sorted(files, key=lambda path: path.name)}
+    return Contents(
+        own=tuple(path for name, path in named.items() if _PART.match(name)),
+        others=tuple(path for name, path in named.items() if _DATA.match(name) and not _PART.match(name)),
+        schema_file=named.get(SCHEMA_FILE),
+        manifest=named.get(MANIFEST_FILE),
+    )
 
 
 def sync_folder(folder: Path) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 from rowferry.config.stream import FileFormat, FilesTarget, SchemaPolicy, WriteMode
@@ -12,8 +11,8 @@ from rowferry.connectors.base import PlannedTable, TargetPlan
 from rowferry.connectors.files.encode import Layout
 from rowferry.connectors.files.encode_csv import check_dialect
 from rowferry.connectors.files.encode_parquet import WIDEST_DECIMAL, check_compression
-from rowferry.connectors.files.inspection import difference, holds_rows
-from rowferry.connectors.files.layout import Contents, FolderName, contents, folder_names, inside
+from rowferry.connectors.files.inspection import Place, difference, holds_rows
+from rowferry.connectors.files.layout import Contents, F, FolderName, folder_names
 from rowferry.errors import MissingTable, Refused, TargetExists, TargetNotEmpty
 from rowferry.model import types as t
 from rowferry.model.findings import Finding, Severity
@@ -66,59 +65,58 @@ def layout_of(table: PlannedTable, spec: FilesTarget) -> Layout:
     return Layout(str(table.target.name), table.target.columns, spec)
 
 
-def apply_policies(base: Path, plan: TargetPlan, spec: FilesTarget, policies: Policies) -> TargetPlan:
+def apply_policies(place: Place[F], plan: TargetPlan, spec: FilesTarget, policies: Policies) -> TargetPlan:
     """The plan with `existing` filled in; refused when a policy forbids what is there."""
-    found = [_contents(base, table) for table in plan.tables]
+    found = [place.contents(table.target.name.name) for table in plan.tables]
     pairs = list(zip(plan.tables, found, strict=True))
-    _SCHEMA_POLICIES[policies.schema](pairs, spec, policies)
+    there = _There(pairs, spec, policies, place)
+    _SCHEMA_POLICIES[policies.schema](there)
     if policies.write is WriteMode.FAIL_IF_NOT_EMPTY:
-        _check_empty(pairs, spec, policies)
+        _check_empty(there)
     kept = policies.schema is not SchemaPolicy.DROP_AND_RECREATE
     tables = tuple(replace(table, existing=kept and bool(held.data)) for table, held in pairs)
     left = tuple(_left(table, held) for table, held in pairs if policies.replaces and held.others)
     return replace(plan, tables=tables, findings=plan.findings + left)
 
 
-Pairs = Sequence[tuple[PlannedTable, Contents]]
+@dataclass(frozen=True, slots=True)
+class _There:
+    """The planned tables with what lies in their folders, and what is asked of that."""
+
+    pairs: Sequence[tuple[PlannedTable, Contents[Any]]]
+    spec: FilesTarget
+    policies: Policies
+    place: Place[Any]
 
 
-def _contents(base: Path, table: PlannedTable) -> Contents:
-    folder = inside(base, table.target.name.name)
-    if folder.exists() and not folder.is_dir():
-        raise Refused(
-            f"{folder} is a file, but the table's folder would go there: move it, or choose another basePath."
-        )
-    return contents(folder)
-
-
-def _fail_if_exists(pairs: Pairs, spec: FilesTarget, policies: Policies) -> None:
-    there = [str(table.target.name) for table, held in pairs if held.data]
-    if there:
+def _fail_if_exists(there: _There) -> None:
+    full = [str(table.target.name) for table, held in there.pairs if held.data]
+    if full:
         raise TargetExists(
-            f"schemaPolicy fail_if_exists: {_folders(there)} already. Choose another schemaPolicy or basePath."
+            f"schemaPolicy fail_if_exists: {_folders(full)} already. Choose another schemaPolicy or basePath."
         )
 
 
-def _validate_existing(pairs: Pairs, spec: FilesTarget, policies: Policies) -> None:
-    missing = [str(table.target.name) for table, held in pairs if not held.data]
+def _validate_existing(there: _There) -> None:
+    missing = [str(table.target.name) for table, held in there.pairs if not held.data]
     if missing:
         raise MissingTable(
             f"schemaPolicy validate_existing: there are no data files in {', '.join(missing)}. "
             "Choose create_missing_only to have them made."
         )
-    _check_same(pairs, spec)
+    _check_same(there)
 
 
-def _create_missing_only(pairs: Pairs, spec: FilesTarget, policies: Policies) -> None:
-    if not policies.replaces:
-        _check_same(pairs, spec)
+def _create_missing_only(there: _There) -> None:
+    if not there.policies.replaces:
+        _check_same(there)
 
 
-def _drop_and_recreate(pairs: Pairs, spec: FilesTarget, policies: Policies) -> None:
+def _drop_and_recreate(there: _There) -> None:
     """Nothing is in its way."""
 
 
-_SCHEMA_POLICIES: dict[SchemaPolicy, Callable[[Pairs, FilesTarget, Policies], None]] = {
+_SCHEMA_POLICIES: dict[SchemaPolicy, Callable[[_There], None]] = {
     SchemaPolicy.FAIL_IF_EXISTS: _fail_if_exists,
     SchemaPolicy.VALIDATE_EXISTING: _validate_existing,
     SchemaPolicy.CREATE_MISSING_ONLY: _create_missing_only,
@@ -126,11 +124,11 @@ _SCHEMA_POLICIES: dict[SchemaPolicy, Callable[[Pairs, FilesTarget, Policies], No
 }
 
 
-def _check_same(pairs: Pairs, spec: FilesTarget) -> None:
+def _check_same(there: _There) -> None:
     unlike = [
         f"{table.target.name} ({how})"
-        for table, held in pairs
-        if held.data and (how := difference(held, layout_of(table, spec)))
+        for table, held in there.pairs
+        if held.data and (how := difference(held, layout_of(table, there.spec), there.place))
     ]
     if unlike:
         raise Refused(
@@ -139,12 +137,12 @@ def _check_same(pairs: Pairs, spec: FilesTarget) -> None:
         )
 
 
-def _check_empty(pairs: Pairs, spec: FilesTarget, policies: Policies) -> None:
-    dropped = policies.schema is SchemaPolicy.DROP_AND_RECREATE
+def _check_empty(there: _There) -> None:
+    dropped = there.policies.schema is SchemaPolicy.DROP_AND_RECREATE
     full = [
         str(table.target.name)
-        for table, held in pairs
-        if any(holds_rows(path, spec.format.csv) for path in (held.others if dropped else held.data))
+        for table, held in there.pairs
+        if any(holds_rows(path, there.spec.format.csv, there.place) for path in _kept(held, dropped))
     ]
     if full:
         raise TargetNotEmpty(
@@ -152,11 +150,15 @@ def _check_empty(pairs: Pairs, spec: FilesTarget, policies: Policies) -> None:
         )
 
 
+def _kept(held: Contents[Any], dropped: bool) -> Sequence[Any]:
+    return held.others if dropped else held.data
+
+
 def _folders(names: Sequence[str]) -> str:
     return f"folder {names[0]} holds data" if len(names) == 1 else f"folders {', '.join(names)} hold data"
 
 
-def _left(table: PlannedTable, held: Contents) -> Finding:
+def _left(table: PlannedTable, held: Contents[Any]) -> Finding:
     names = ", ".join(path.name for path in held.others[:5])
     more = f" and {len(held.others) - 5} more" if len(held.others) > 5 else ""
     return Finding(

@@ -8,9 +8,10 @@ from pathlib import Path
 
 from rowferry.connectors.base import TargetPlan
 from rowferry.connectors.files.failures import writing
-from rowferry.connectors.files.journal import JournalFile, Preparation, Record
+from rowferry.connectors.files.journal import JournalFile
 from rowferry.connectors.files.layout import contents, inside, sync_folder
 from rowferry.connectors.files.plan import Policies
+from rowferry.connectors.files.record import Preparation, Record
 
 ASIDE = "replaced"
 """Where, beside the journal, files wait that a policy removes, until the journal says that all is prepared."""

@@ -2,30 +2,34 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 from threading import Event
+from typing import Any
 
 import pyarrow as pa
 
 from rowferry.config.stream import FilesTarget
 from rowferry.connectors.base import Journal, PlannedTable, Target, TargetPlan, TargetRequest
 from rowferry.connectors.files.failures import writing
+from rowferry.connectors.files.folder import Folder
 from rowferry.connectors.files.inspection import schema_document
-from rowferry.connectors.files.journal import JournalFile, Record, Written
+from rowferry.connectors.files.journal import JournalFile
 from rowferry.connectors.files.layout import (
+    MANIFEST_FILE,
     SCHEMA_FILE,
     base_folder,
+    contents,
     inside,
     journal_folder,
     sync_folder,
 )
+from rowferry.connectors.files.manifest import manifest_document, parsed, spelled
 from rowferry.connectors.files.plan import Policies, apply_policies, check_options, layout_of, map_tables
 from rowferry.connectors.files.prepare import ASIDE, prepare, undo
+from rowferry.connectors.files.record import Record, Written
 from rowferry.connectors.files.write import ChunkWriter, Staging, settle
 from rowferry.errors import InvalidInput, WriteFailed
 from rowferry.model.chunks import Chunk, Committed
@@ -47,6 +51,7 @@ class FilesTargetFolder:
     def __init__(self, request: TargetRequest, spec: FilesTarget) -> None:
         self._spec = spec
         self._policies = Policies(request.schema_policy, request.write_mode)
+        self._stream_id = request.stream_id
         self._base = base_folder(request.connection)
         self._folder = journal_folder(self._base, request.stream_id)
         self._journal = JournalFile(self._folder)
@@ -75,7 +80,7 @@ class FilesTargetFolder:
             return replace(
                 plan, tables=tuple(replace(t, existing=str(t.target.name) in existing) for t in plan.tables)
             )  # fmt: skip
-        return apply_policies(self._base, plan, self._spec, self._policies)
+        return apply_policies(Folder(self._base), plan, self._spec, self._policies)
 
     def holds(self, dialect: str) -> Holds:
         """See `Target.holds`: whatever crosses."""
@@ -107,15 +112,17 @@ class FilesTargetFolder:
         return self._writer.write(layout_of(table, self._spec), name, part, chunk, batches).committed
 
     def finish_table(self, table: PlannedTable) -> list[Finding]:
-        """Write the table's _schema.json, and report parts that somebody has taken away meanwhile."""
+        """Write the table's _schema.json and then its manifest; report parts that somebody has changed meanwhile."""
         name = str(table.target.name)
-        document = schema_document(table.target.columns, table.target.primary_key, self._spec)
-        self._write_schema(name, json.dumps(document, ensure_ascii=False, indent=2) + "\n")
-        return [
-            Finding(Severity.WARNING, str(table.source.name), f"File {written.final} is no longer as it was written.")
-            for written in self._written(name)
-            if written.final is not None and not _holds(self._base / written.final, written.stored)
-        ]
+        held = contents(inside(self._base, name))
+        written, present = self._written(name), {path.name: path.stat().st_size for path in held.data}
+        self._write_beside(
+            name, SCHEMA_FILE, schema_document(table.target.columns, table.target.primary_key, self._spec)
+        )
+        earlier = parsed(held.manifest.read_bytes()) if held.manifest else None
+        manifest = manifest_document(table.target, self._spec, self._stream_id, written, present, earlier)
+        self._write_beside(name, MANIFEST_FILE, manifest)
+        return changed_parts(table, written, present)
 
     def finish(self, tables: Sequence[PlannedTable]) -> list[Finding]:
         """Files have no foreign keys."""
@@ -148,21 +155,23 @@ class FilesTargetFolder:
         record = self._journal.load()
         return [written for (table, _), written in record.written.items() if table == name] if record else []
 
-    def _write_schema(self, name: str, text: str) -> None:
+    def _write_beside(self, name: str, file: str, document: Mapping[str, Any]) -> None:
         folder = inside(self._base, name)
-        final = folder / SCHEMA_FILE
-        staged = self._staging.folder() / f"{name}.json"
+        final = folder / file
+        staged = self._staging.folder() / f"{name}{file}"
         with writing(final):
             with staged.open("w", encoding="utf-8") as opened:
-                opened.write(text)
+                opened.write(spelled(document))
                 opened.flush()
                 os.fsync(opened.fileno())
             staged.rename(final)
             sync_folder(folder)
 
 
-def _holds(path: Path, size: int) -> bool:
-    try:
-        return path.stat().st_size == size
-    except FileNotFoundError:
-        return False
+def changed_parts(table: PlannedTable, written: Iterable[Written], present: Mapping[str, int]) -> list[Finding]:
+    """A finding for each part that is not there any more as it was written."""
+    return [
+        Finding(Severity.WARNING, str(table.source.name), f"File {one.final} is no longer as it was written.")
+        for one in written
+        if one.final is not None and present.get(one.final.rpartition("/")[2]) != one.stored
+    ]

@@ -6,29 +6,22 @@ import fcntl
 import os
 import shutil
 import uuid
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from threading import Event, Lock
 
 import pyarrow as pa
 
-from rowferry.config.stream import FileFormat
-from rowferry.connectors.files.encode import Encoder, Layout
-from rowferry.connectors.files.encode_csv import csv_file
-from rowferry.connectors.files.encode_jsonl import jsonl_file
-from rowferry.connectors.files.encode_parquet import ParquetEncoder
+from rowferry.connectors.files.encode import Layout
 from rowferry.connectors.files.failures import writing
-from rowferry.connectors.files.journal import JournalFile, Written
+from rowferry.connectors.files.journal import JournalFile
 from rowferry.connectors.files.layout import inside, part_name, sync_folder
-from rowferry.errors import Cancelled, WriteFailed
+from rowferry.connectors.files.record import Written
+from rowferry.connectors.files.stage import Stager
+from rowferry.errors import WriteFailed
 from rowferry.model.chunks import Chunk, Committed
-
-ENCODERS: dict[FileFormat, Callable[[Path, Layout], Encoder]] = {
-    FileFormat.CSV: csv_file,
-    FileFormat.JSONL: jsonl_file,
-    FileFormat.PARQUET: ParquetEncoder,
-}
 
 
 class Staging:
@@ -90,31 +83,29 @@ class ChunkWriter:
         self._base = base
         self._journal = journal
         self._staging = staging
-        self._stop = stop
+        self._stager = Stager(stop)
 
     def write(self, layout: Layout, folder: str, part: int, chunk: Chunk, batches: Iterator[pa.RecordBatch]) -> Written:
         """Write the chunk as part number `part` of `folder`, commit it, and put the file into its place."""
-        self._check()
+        self._stager.check()
         final = inside(self._base, folder) / part_name(part, layout.suffix)
         known = self._journal.find(folder, chunk.number)
         if known is not None:
             return known
         if final.exists():
             raise WriteFailed(f"{final} is there already, and this stream did not write it: remove it.")
-        staged = self._staging.folder() / f"{uuid.uuid4().hex}.{layout.suffix}"
-        try:
-            rows, size = self._stage(staged, layout, batches)
-        except BaseException:
-            staged.unlink(missing_ok=True)
-            raise
-        kept = rows > 0 or chunk.number == 0
-        entry = Written(
-            Committed(folder, chunk.number, rows, size),
-            str(staged.relative_to(self._base)) if kept else None,
-            str(final.relative_to(self._base)) if kept else None,
-            staged.stat().st_size if kept else 0,
-        )
-        return self._commit(entry, staged)
+        path = self._staging.folder() / f"{uuid.uuid4().hex}.{layout.suffix}"
+        staged = self._stager.stage(path, layout, batches)
+        entry = Written(Committed(folder, chunk.number, staged.rows, staged.size))
+        if staged.rows > 0 or chunk.number == 0:
+            entry = replace(
+                entry,
+                staged=str(path.relative_to(self._base)),
+                final=str(final.relative_to(self._base)),
+                stored=staged.stored,
+                checksum=staged.checksum,
+            )
+        return self._commit(entry, path)
 
     def _commit(self, entry: Written, staged: Path) -> Written:
         """From the journal's line on the staged file is the only copy: it goes only when it is nobody's."""
@@ -123,35 +114,6 @@ class ChunkWriter:
             staged.unlink(missing_ok=True)
         settle(self._base, [held])
         return held
-
-    def _stage(self, staged: Path, layout: Layout, batches: Iterator[pa.RecordBatch]) -> tuple[int, int]:
-        with writing(layout.table):
-            encoder = ENCODERS[layout.spec.file_format](staged, layout)
-        try:
-            rows, size = self._encode(encoder, layout, batches)
-            with writing(layout.table):
-                encoder.close()
-                _sync(staged)
-                sync_folder(staged.parent)
-        except BaseException:
-            encoder.abort()
-            raise
-        return rows, size
-
-    def _encode(self, encoder: Encoder, layout: Layout, batches: Iterator[pa.RecordBatch]) -> tuple[int, int]:
-        rows = size = 0
-        for batch in batches:
-            self._check()
-            with writing(layout.table):
-                encoder.write(batch)
-            rows += batch.num_rows
-            size += batch.nbytes
-        self._check()
-        return rows, size
-
-    def _check(self) -> None:
-        if self._stop.is_set():
-            raise Cancelled("The write was told to stop.")
 
 
 def settle(base: Path, entries: Iterable[Written]) -> None:
@@ -167,11 +129,3 @@ def settle(base: Path, entries: Iterable[Written]) -> None:
     for folder in folders:
         with writing(folder), suppress(FileNotFoundError):
             sync_folder(folder)
-
-
-def _sync(path: Path) -> None:
-    opened = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(opened)
-    finally:
-        os.close(opened)
