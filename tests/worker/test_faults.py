@@ -40,7 +40,8 @@ def test_it_fails_at_once(
     rowferry: Rowferry, home: Path, mariadb: MariaDb, postgres: Postgres, code: str, told: str
 ) -> None:
     database = mariadb.new_database()
-    mariadb.execute("CREATE TABLE t (id INT PRIMARY KEY)", "INSERT INTO t SELECT seq FROM seq_1_to_20000", database=database)
+    filled = "INSERT INTO t SELECT seq FROM seq_1_to_20000"
+    mariadb.execute("CREATE TABLE t (id INT PRIMARY KEY)", filled, database=database)
     target = {"db": {"database": postgres.new_database()}}
     source = rowferry.connect_mariadb(mariadb)
     config = rowferry.configure(source, database, rowferry.connect_postgres(postgres), target)
