@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-import io
-import json
-from collections.abc import Mapping, Sequence
-from pathlib import PurePosixPath
-
-import pyarrow as pa
-import pyarrow.parquet as pq
+from collections.abc import Sequence
 
 from rowferry.config.connection import Connection
 from rowferry.config.storage import folder_of
-from rowferry.config.stream import S3Upload
+from rowferry.config.stream import S3Upload, SourceCsv
 from rowferry.connectors.base import Namespace
-from rowferry.connectors.files.inspection import format_of
-from rowferry.connectors.files.layout import MAX_NAME_BYTES, SCHEMA_FILE, safe_name, told_apart
-from rowferry.connectors.files.server import ROOT, columns_of, parquet_columns
-from rowferry.connectors.s3.bucket import Bucket, Entry
+from rowferry.connectors.files.describe import described
+from rowferry.connectors.files.discover import discover
+from rowferry.connectors.files.layout import MAX_NAME_BYTES, safe_name
+from rowferry.connectors.files.server import ROOT
+from rowferry.connectors.s3.bucket import Bucket
 from rowferry.connectors.s3.signed import SignedRequests
+from rowferry.connectors.s3.store import BucketStore
 from rowferry.errors import Conflict, InvalidInput, NotFound
-from rowferry.model.tables import Table, TableName
+from rowferry.model.tables import Table
 
 _KEEP = ".keep"
 """The object that stands for a folder in which nothing lies yet."""
@@ -71,17 +67,16 @@ class S3Server:
 
     def tables(self, database: str, schemas: Sequence[str], include_system: bool) -> list[str]:
         """The folders of the database that hold data files, and the data files beside them."""
-        return sorted(self._tables(self._database(database)))
+        return [found.name for found in discover(BucketStore(self._database(database)), folder_of(database), ())]
 
     def views(self, database: str, schemas: Sequence[str], include_system: bool) -> list[str]:
         """Object stores have none."""
         return []
 
     def describe(self, database: str, schemas: Sequence[str], include_system: bool) -> list[Table]:
-        """The tables whose columns can be told without reading rows: Parquet, and what has a _schema.json."""
-        place = self._database(database)
-        found = (_described(place, name, files) for name, files in sorted(self._tables(place).items()))
-        return [table for table in found if table is not None]
+        """The tables as they can be told from what lies there; those that cannot are passed over."""
+        store = BucketStore(self._database(database))
+        return described(store, discover(store, folder_of(database), ()), SourceCsv())
 
     def close(self) -> None:
         """Nothing is held."""
@@ -103,34 +98,7 @@ class S3Server:
             raise NotFound(f"There is no folder {name} in bucket {self._bucket}.")
         return place
 
-    def _tables(self, place: Bucket) -> dict[str, dict[str, Entry]]:
-        folders, files = place.look()
-        tables = {path.name: {path.name: files[path.name]} for path in told_apart(map(PurePosixPath, files)).data}
-        for name in folders:
-            if not name.startswith("."):
-                _, found = place.look(f"{name}/")
-                held = told_apart(map(PurePosixPath, found)).data
-                if held:
-                    tables[name] = {f"{name}/{path.name}": found[path.name] for path in held}
-        return tables
-
 
 def open_server(connection: Connection) -> S3Server:
     """The store that `connection` leads to."""
     return S3Server(connection)
-
-
-def _described(place: Bucket, name: str, files: Mapping[str, Entry]) -> Table | None:
-    first, *_ = files
-    try:
-        document = place.read(f"{name}/{SCHEMA_FILE}")
-        columns = columns_of(json.loads(document)) if document else ()
-        rows = 0
-        if format_of(PurePosixPath(first)) == "parquet":
-            footers = [pq.read_metadata(place.open(key)) for key in files]
-            columns = columns or parquet_columns(footers[0].schema.to_arrow_schema())
-            rows = sum(footer.num_rows for footer in footers)
-    except (OSError, ValueError, KeyError, TypeError, pa.ArrowException, io.UnsupportedOperation):
-        return None
-    size = sum(entry.size for entry in files.values())
-    return Table(TableName("", name), columns, estimated_rows=rows, estimated_bytes=size) if columns else None
