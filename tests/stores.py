@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import socket
 import sysconfig
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -152,7 +153,7 @@ def object_store() -> Iterator[ObjectStore]:
     """A SeaweedFS of its own, gone afterwards."""
     with folder_of_its_own() as folder:
         (folder / "data").mkdir()
-        weed = _Weed(folder, {name: free_port() for name in _PORTS})
+        weed = _Weed(folder, _free_ports())
         server = ObjectStore(weed.ports["s3.port"], weed.stop, weed.start)
         identities = [
             _identity(server, server.access_key, "Admin", "Read", "Write", "List", "Tagging"),
@@ -185,6 +186,15 @@ def vault_server() -> Iterator[Vault]:
 
         with running(command, folder / "log", answers, cwd=folder, env={**os.environ, "HOME": str(folder)}):
             yield vault
+
+
+def _free_ports() -> dict[str, int]:
+    """A port for each part of the server: all of them are held until the last is known, so that no two are the same."""
+    with contextlib.ExitStack() as stack:
+        probes = [stack.enter_context(socket.socket()) for _ in _PORTS]
+        for probe in probes:
+            probe.bind(("127.0.0.1", 0))
+        return {name: int(probe.getsockname()[1]) for name, probe in zip(_PORTS, probes, strict=True)}
 
 
 def _identity(server: ObjectStore, name: str, *actions: str) -> dict[str, Any]:

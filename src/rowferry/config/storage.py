@@ -36,4 +36,9 @@ def s3_target(connection: Connection, spec: TargetSpec) -> S3Target:
     if any(part in (".", "..") for part in prefix.split("/")):
         raise InvalidInput("A prefix cannot hold . or .. as a part: name the place itself.")
     document = written.model_dump(exclude={"upload"})
-    return S3Target(**document, upload=asked.model_copy(update={"prefix": prefix}))
+    target = S3Target(**document, upload=asked.model_copy(update={"prefix": prefix}))
+    if asked.keep_local_files and not target.output_directory:
+        raise InvalidInput("upload.keepLocalFiles needs outputDirectory, the folder to keep the files in.")
+    if asked.kms_key_id and asked.server_side_enc != "aws:kms":
+        raise InvalidInput("upload.kmsKeyId needs upload.serverSideEnc aws:kms.")
+    return target

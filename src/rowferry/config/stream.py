@@ -359,14 +359,6 @@ class S3Target(FilesTarget):
     upload: S3Upload
     output_directory: Words = ""
 
-    @model_validator(mode="after")
-    def _keeps_somewhere(self) -> Self:
-        if self.upload.keep_local_files and not self.output_directory:
-            raise ValueError("upload.keepLocalFiles needs outputDirectory, the folder to keep them in")
-        if self.upload.kms_key_id and self.upload.server_side_enc != "aws:kms":
-            raise ValueError("upload.kmsKeyId needs upload.serverSideEnc aws:kms")
-        return self
-
 
 class TargetSpec(Spec):
     """Exactly one kind of target."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -66,7 +65,7 @@ class BucketTarget:
         self._bucket = Bucket(self._s3, spec.upload)
         self._place = BucketFolders(self._bucket)
         self._journal = JournalObjects(self._bucket, self._stream)
-        self._waiting = private_folder(self._stream)
+        self._waiting = private_folder(self._stream, self._bucket)
         self._staging = Staging(self._waiting)
         self._stop = Event()
         self._watch = request.uploads
@@ -163,15 +162,15 @@ class BucketTarget:
         self._staging.close()
         self._journal.remove()
         self._offsets = {}
-        shutil.rmtree(self._waiting, ignore_errors=True)
+        self._staging.sweep()
+        with suppress(OSError):
+            (self._waiting / "staging").rmdir()
+            self._waiting.rmdir()
 
     def close(self) -> None:
         """Tell writes that are under way to end."""
         self._stop.set()
         self._staging.close()
-        with suppress(OSError):
-            (self._waiting / "staging").rmdir()
-            self._waiting.rmdir()
 
     def _recovered(self) -> Record | None:
         record = self._journal.load()

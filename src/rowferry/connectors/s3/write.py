@@ -6,6 +6,7 @@ a chunk was committed meanwhile leaves its object alone.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import tempfile
@@ -122,12 +123,13 @@ class ChunkUploader:
             shutil.move(path, place)
 
 
-def private_folder(stream_id: str) -> Path:
+def private_folder(stream_id: str, bucket: Bucket) -> Path:
     """Where a stream's files wait on this machine, readable by this user alone; Refused where another one has it."""
+    place = hashlib.sha256(f"{bucket.endpoint}/{bucket.name}/{bucket.prefix}".encode()).hexdigest()[:12]
     top = Path(tempfile.gettempdir()) / f"rowferry-{os.getuid()}"
     with writing(top):
         top.mkdir(mode=0o700, exist_ok=True)
         found = top.lstat()
     if found.st_uid != os.getuid() or found.st_mode & 0o077:
         raise Refused(f"Other users can reach the folder {top}: remove it, or set TMPDIR to another folder.")
-    return top / stream_id
+    return top / f"{stream_id}-{place}"
