@@ -61,6 +61,8 @@ def _moment(shown: Shown) -> object:
     """Microseconds since 1970 in the calendar that goes on for ever; a day that is in no calendar stays as it is."""
     if isinstance(shown, int):
         return shown
+    if _text(shown) in ("infinity", "-infinity"):
+        return _text(shown)
     found = _MOMENT.fullmatch(_text(shown))
     if found is None:
         raise ValueError(f"no moment: {shown!r}")

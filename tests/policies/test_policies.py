@@ -248,3 +248,21 @@ def test_files_get_what_a_policy_says(mariadb: MariaDb, there: str, tmp_path: Pa
     made = job(*ends, typePolicies={"zeroDate": "epoch"})
     run(made)
     assert compared(made).equal
+
+
+@pytest.mark.parametrize("more", ["int", "int[]"], ids=["binary", "text"])
+def test_what_only_postgres_has_goes_from_postgres_to_postgres(postgres: Postgres, shop: str, more: str) -> None:
+    postgres.execute(
+        f"CREATE TABLE t (id int PRIMARY KEY, d date, m timestamp, i timestamptz(3), c time, more {more})",
+        "INSERT INTO t VALUES (1, 'infinity', 'infinity', 'infinity', '24:00:00'), (2, NULL, NULL, NULL, NULL), "
+        "(3, '-infinity', '-infinity', '-infinity', '23:59:59.999999'), (4, '4713-11-24 BC', '4713-11-24 BC', "
+        "'4713-11-24 BC', '00:00'), (5, '5874897-12-31', '294276-12-31 23:59:59.999999', '294276-12-31', '12:00'), "
+        "(6, '5874897-12-31', '294247-01-10 04:00:54.775808', '294247-01-10 04:00:54.775Z', '12:00')",
+        database=shop,
+    )
+    target = postgres.new_database()
+    made = job(postgres.url(shop), postgres.url(target), typePolicies={"farDate": "null", "lateTime": "null"})
+    run(made)
+    shown = "SELECT id, d::text, m::text, i::text, c::text FROM t ORDER BY id"
+    assert postgres.execute(shown, database=target) == postgres.execute(shown, database=shop)
+    assert compared(made).equal

@@ -69,7 +69,13 @@ class Bits:
 
 @dataclass(frozen=True, slots=True)
 class Date:
-    """A calendar day."""
+    """A calendar day.
+
+    `endless`, here and of the times below: values also stand for what only their own engine has, such as infinity; as
+    counts they are wrapped around to numbers that mean nothing else. Only a target of that engine takes them.
+    """
+
+    endless: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +83,7 @@ class Time:
     """A time of day with `precision` digits (0 to 6) of a second."""
 
     precision: int = 6
+    endless: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +91,7 @@ class DateTime:
     """A day and a time of day, without a zone."""
 
     precision: int = 6
+    endless: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +99,7 @@ class Instant:
     """A point in time; crosses in UTC."""
 
     precision: int = 6
+    endless: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,6 +185,9 @@ class Unknown:
     engine: str
     declared: str
 
+
+Endless = Date | Time | DateTime | Instant
+"""The types that may be endless."""
 
 NeutralType = (
     Boolean

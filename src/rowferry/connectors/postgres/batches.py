@@ -2,7 +2,8 @@
 
 The driver gives most types exactly as they are; the others the server writes as text, bytes or a wider number,
 from which Arrow casts refuse to lose anything. The driver lets infinite and far-off times wrap around in
-silence, to numbers that no real value of PostgreSQL has: those are found and refused.
+silence, to numbers that no real value of PostgreSQL has: those are found and refused, unless they go to another
+PostgreSQL, where they wrap back.
 """
 
 from __future__ import annotations
@@ -96,8 +97,9 @@ class _Place:
 def _converted(array: pa.Array, place: _Place, wanted: pa.Field) -> pa.Array:
     if array.null_count and not wanted.nullable:
         raise place.refuse("holds NULL, though it was declared NOT NULL")
-    check = _CHECKS.get(type(place.column.type))
-    if check is not None:
+    neutral = place.column.type
+    check = _CHECKS.get(type(neutral))
+    if check is not None and not (isinstance(neutral, t.Endless) and neutral.endless):
         check(array, place)
     if array.type == wanted.type:
         return array

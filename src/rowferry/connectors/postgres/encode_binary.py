@@ -59,7 +59,8 @@ def binary_copy(table: PlannedTable) -> BinaryCopy | None:
     fields = []
     for place, source, target in written(table):
         kind = "enum" if target.native.kind == "enum" else target.native.name
-        encode = BINARY.get(type(source.type), {}).get(kind)
+        forms = ENDLESS if isinstance(source.type, t.Endless) and source.type.endless else BINARY
+        encode = forms.get(type(source.type), {}).get(kind)
         if encode is None:
             return None
         fields.append(Field(place, target.name, encode))
@@ -127,6 +128,18 @@ def _counted(arrow: pa.DataType, form: str, epoch: int, first: int, last: int) -
         if least is not None and (least < first or most > last):
             raise OverflowError
         return _with_nulls([Part(">i4", length), Part(form, values(counts, own) - epoch)], array)
+
+    return encode
+
+
+def _wrapped(arrow: pa.DataType, form: str, epoch: int) -> Encode:
+    """The same for counts of an endless type, which wrap back to what they were."""
+    own = form.replace(">", "<")
+    length = np.dtype(form).itemsize
+
+    def encode(array: pa.Array) -> Pieces:
+        counts = values(array.cast(arrow), own) - np.array([epoch], own)
+        return _with_nulls([Part(">i4", length), Part(form, counts)], array)
 
     return encode
 
@@ -271,3 +284,11 @@ BINARY: dict[type, dict[str, Encode]] = {
     t.Uuid: {"uuid": _uuid},
 }
 """By neutral type, then by the target's type: how binary COPY takes the values. Not listed: it cannot."""
+
+ENDLESS: dict[type, dict[str, Encode]] = {
+    t.Date: {"date": _wrapped(pa.int32(), ">i4", _EPOCH)},
+    t.Time: {"time": _plain(pa.int64(), ">i8")},
+    t.DateTime: {"timestamp": _wrapped(pa.int64(), ">i8", _EPOCH * _DAY)},
+    t.Instant: {"timestamptz": _wrapped(pa.int64(), ">i8", _EPOCH * _DAY)},
+}
+"""The same for types that are endless."""

@@ -18,6 +18,7 @@ from rowferry.connectors.base import PlannedTable
 from rowferry.connectors.postgres.encode import Field, written
 from rowferry.errors import WriteFailed
 from rowferry.model import types as t
+from rowferry.model.types import NeutralType
 from rowferry.typemap.arrow import hex_digits
 
 Encode = Callable[[pa.Array], pa.Array]
@@ -47,9 +48,7 @@ class CsvCopy:
 
 def csv_copy(table: PlannedTable) -> CsvCopy:
     """How the table's rows are sent as CSV; there is no table for which they could not."""
-    return CsvCopy(
-        [Field(place, target.name, TEXT.get(type(source.type), _same)) for place, source, target in written(table)]
-    )
+    return CsvCopy([Field(place, target.name, _encoder(source.type)) for place, source, target in written(table)])
 
 
 def _csv(batch: pa.RecordBatch) -> bytes:
@@ -75,6 +74,10 @@ def _microseconds(array: pa.Array) -> pa.Array:
 
 
 _DAY = 86_400_000_000
+_EPOCH = 10_957
+"""2000-01-01, in days."""
+
+_BITS_OF_DAYS = 32
 _YEAR_1 = -719_162
 _YEAR_10000 = 2_932_897
 
@@ -95,6 +98,44 @@ def _moment(zone: str) -> Encode:
         return pa.array([None if c is None else _spelled_moment(c, zone) for c in counts.to_pylist()], pa.string())
 
     return encode
+
+
+def _endless_date(array: pa.Array) -> pa.Array:
+    """A day, or what only PostgreSQL has: its own count, from 2000 in 32 bits, is wrapped back first."""
+    counts = array.cast(pa.int32())
+    if _plain(counts, _YEAR_1, _YEAR_10000):
+        return array
+    return pa.array([None if c is None else _unwrapped(c, 32, _EPOCH, "") for c in counts.to_pylist()], pa.string())
+
+
+def _endless_moment(zone: str) -> Encode:
+    def encode(array: pa.Array) -> pa.Array:
+        counts = array.cast(pa.int64())
+        if _plain(counts, _YEAR_1 * _DAY, _YEAR_10000 * _DAY):
+            return array
+        return pa.array(
+            [None if c is None else _unwrapped(c, 64, _EPOCH * _DAY, zone) for c in counts.to_pylist()], pa.string()
+        )
+
+    return encode
+
+
+def _unwrapped(count: int, bits: int, epoch: int, zone: str) -> str:
+    half = 1 << (bits - 1)
+    own = (count - epoch + half) % (2 * half) - half
+    if own in (half - 1, -half):
+        return "infinity" if own > 0 else "-infinity"
+    return _spelled(own + epoch, "") if bits == _BITS_OF_DAYS else _spelled_moment(own + epoch, zone)
+
+
+def _clock(array: pa.Array) -> pa.Array:
+    """A time of day, 24:00:00 included."""
+    counts = array.cast(pa.int64())
+    if _plain(counts, 0, _DAY):
+        return array
+    late = pc.equal(counts, _DAY)
+    clock = pc.if_else(late, 0, counts).cast(array.type).cast(pa.string())
+    return pc.if_else(late, pa.scalar("24:00:00"), clock)
 
 
 def _plain(counts: pa.Array, first: int, end: int) -> bool:
@@ -133,3 +174,16 @@ TEXT: dict[type[Any], Encode] = {
     t.Instant: _moment("Z"),
 }
 """What is done to a column before Arrow spells it as CSV; all others it spells as PostgreSQL reads them."""
+
+ENDLESS: dict[type[Any], Encode] = {
+    t.Date: _endless_date,
+    t.Time: _clock,
+    t.DateTime: _endless_moment(""),
+    t.Instant: _endless_moment("Z"),
+}
+"""The same for types that are endless."""
+
+
+def _encoder(neutral: NeutralType) -> Encode:
+    forms = ENDLESS if isinstance(neutral, t.Endless) and neutral.endless else TEXT
+    return forms.get(type(neutral), _same)

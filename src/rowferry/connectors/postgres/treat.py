@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from rowferry.connectors.postgres.names import quoted
 from rowferry.model import types as t
 from rowferry.model.policies import OddValue, TypePolicy
@@ -114,5 +116,8 @@ class _Sql:
 
 
 def treat(want: Want, policies: Policies) -> Treated:
-    """See `Source.treated`."""
+    """See `Source.treated`. For another PostgreSQL a date or time crosses with all that only PostgreSQL has."""
+    column = want.column
+    if want.holds.own and isinstance(column.type, t.Endless) and want.neutral == column.type:
+        return Treated(column, crosses=replace(column, type=replace(column.type, endless=True)))
     return treated(_Sql(), want, policies)
