@@ -114,8 +114,8 @@ setting. What shall become of it instead is said by kind, for the stream or for 
 it is read, so that a verification compares the same. Each column that a policy is about is listed by
 `POST /stream-configs/{id}/validate`, in the log and in the run's report.
 
-Between two PostgreSQL, and between servers of MySQL's kind, dates and times cross with all that only these have, such as
-infinity, 24:00:00 and 0000-00-00.
+Between two PostgreSQL, and between servers of MySQL's kind, dates and times cross with all that only these have, such
+as infinity, 24:00:00 and 0000-00-00.
 
 """
 
