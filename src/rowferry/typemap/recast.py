@@ -115,6 +115,10 @@ def _bytes(array: pa.Array, wanted: t.Binary) -> pa.Array:
 _WHOLES = (t.Integer, t.Year)
 _EXACT = (*_WHOLES, t.Boolean, t.Decimal, t.Number)
 _MOMENTS = (t.Date, t.DateTime, t.Instant)
+_UNMEASURED = (
+    t.Boolean, t.Date, t.Interval, t.Json, t.Enum, t.Set, t.Uuid, t.Inet, t.Geometry, t.Array, t.Foreign
+)  # fmt: skip
+"""Types of which one column's values are as good as another's, or are looked at by the target's server."""
 
 _STEPS: dict[tuple[type, type], Recast] = {
     (t.Text, t.Text): _text,
@@ -126,25 +130,15 @@ _STEPS: dict[tuple[type, type], Recast] = {
     **{(source, t.Boolean): _boolean for source in _WHOLES},
     **{(source, t.Float): _back_and_forth for source in (*_WHOLES, t.Float)},
     **{(source, wanted): _moment for source in _MOMENTS for wanted in (t.DateTime, t.Instant)},
-    (t.Date, t.Date): _same,
+    **{(one, one): _same for one in _UNMEASURED},
     (t.DateTime, t.Date): _back_and_forth,
-    **{(source, t.Json): _same for source in (t.Text, t.Json)},
-    **{(source, t.Enum): _same for source in (t.Text, t.Enum)},
-    (t.Set, t.Set): _same,
-    (t.Uuid, t.Uuid): _same,
+    **{(t.Text, wanted): _same for wanted in (t.Json, t.Enum, t.Inet)},
     (t.Text, t.Uuid): _uuid,
-    (t.Text, t.Inet): _same,
-    (t.Inet, t.Inet): _same,
     (t.Binary, t.Binary): _bytes,
     (t.Binary, t.Uuid): lambda array, _: array.cast(pa.binary(16)),
     (t.Uuid, t.Binary): lambda array, _: array.cast(pa.binary()),
-    (t.Boolean, t.Boolean): _same,
     (t.Time, t.Time): _moment,
     (t.Duration, t.Duration): _moment,
-    (t.Interval, t.Interval): _same,
-    (t.Foreign, t.Foreign): _same,
-    (t.Array, t.Array): _same,
-    (t.Geometry, t.Geometry): _same,
     (t.Geometry, t.Binary): _same,
 }
 """By both types. Text that becomes JSON, an address or an enum's member is looked at by the target's server."""

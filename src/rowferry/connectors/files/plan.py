@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,7 +13,8 @@ from rowferry.connectors.files.encode_csv import check_dialect
 from rowferry.connectors.files.encode_parquet import WIDEST_DECIMAL, check_compression
 from rowferry.connectors.files.inspection import Place, difference, holds_rows
 from rowferry.connectors.files.layout import Contents, F, FolderName, folder_names
-from rowferry.errors import MissingTable, Refused, TargetExists, TargetNotEmpty
+from rowferry.connectors.files.record import Record
+from rowferry.errors import InvalidInput, MissingTable, Refused, TargetExists, TargetNotEmpty
 from rowferry.model import types as t
 from rowferry.model.findings import Finding, Severity
 from rowferry.model.tables import Column, NativeType, Table, TableName
@@ -63,6 +64,19 @@ def map_tables(tables: Sequence[Table], spec: FilesTarget) -> TargetPlan:
 def layout_of(table: PlannedTable, spec: FilesTarget) -> Layout:
     """What the parts of the table hold."""
     return Layout(str(table.target.name), table.target.columns, spec)
+
+
+def as_prepared(plan: TargetPlan, record: Record | None) -> TargetPlan:
+    """The plan with `existing` as it was when the stream was prepared."""
+    existing = record.existing if record else frozenset[str]()
+    return replace(plan, tables=tuple(replace(t, existing=str(t.target.name) in existing) for t in plan.tables))
+
+
+def refuse_declared(types: Collection[str]) -> Mapping[str, Column]:
+    """`Target.declared` of files, whose types come from their format."""
+    if types:
+        raise InvalidInput("typeOverrides is for databases: in files a column's type comes from its format.")
+    return {}
 
 
 def apply_policies(place: Place[F], plan: TargetPlan, spec: FilesTarget, policies: Policies) -> TargetPlan:

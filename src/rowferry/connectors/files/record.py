@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from rowferry.connectors.base import Journal
 from rowferry.model.chunks import Chunk, Committed
 from rowferry.model.tables import TableName
 
@@ -57,6 +58,16 @@ class Record:
     def prepared(self) -> bool:
         """Whether the structure stage is behind us."""
         return self.fingerprints is not None
+
+    def journal(self) -> Journal | None:
+        """What the pipeline asks of it; None unless it is prepared."""
+        if self.fingerprints is None:
+            return None
+        return Journal(
+            dict(self.fingerprints),
+            {table: tuple(chunks) for table, chunks in self.chunks.items()},
+            tuple(written.committed for written in self.written.values()),
+        )
 
     def apply(self, line: Mapping[str, Any]) -> None:
         """Take in one line."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from threading import Event
 from typing import Any
 
@@ -27,7 +26,15 @@ from rowferry.connectors.files.layout import (
     sync_folder,
 )
 from rowferry.connectors.files.manifest import manifest_document, parsed, spelled
-from rowferry.connectors.files.plan import Policies, apply_policies, check_options, layout_of, map_tables
+from rowferry.connectors.files.plan import (
+    Policies,
+    apply_policies,
+    as_prepared,
+    check_options,
+    layout_of,
+    map_tables,
+    refuse_declared,
+)
 from rowferry.connectors.files.prepare import ASIDE, prepare, undo
 from rowferry.connectors.files.record import Record, Written
 from rowferry.connectors.files.write import ChunkWriter, Staging, settle
@@ -62,24 +69,14 @@ class FilesTargetFolder:
     def journal(self) -> Journal | None:
         """What was done; after it every chunk that is told as committed is in its place."""
         record = self._recovered()
-        if record is None or record.fingerprints is None:
-            return None
-        return Journal(
-            dict(record.fingerprints),
-            {table: tuple(chunks) for table, chunks in record.chunks.items()},
-            tuple(written.committed for written in record.written.values()),
-        )
+        return None if record is None else record.journal()
 
     def plan(self, tables: Sequence[Table], dialect: str, prepared: bool) -> TargetPlan:
         """Folders for tables."""
         check_options(self._spec, self._policies)
         plan = map_tables(tables, self._spec)
         if prepared:
-            record = self._journal.load()
-            existing = record.existing if record else frozenset()
-            return replace(
-                plan, tables=tuple(replace(t, existing=str(t.target.name) in existing) for t in plan.tables)
-            )  # fmt: skip
+            return as_prepared(plan, self._journal.load())
         return apply_policies(Folder(self._base), plan, self._spec, self._policies)
 
     def holds(self, dialect: str) -> Holds:
@@ -88,9 +85,7 @@ class FilesTargetFolder:
 
     def declared(self, types: Collection[str]) -> Mapping[str, Column]:
         """See `Target.declared`; a file's types come from its format."""
-        if types:
-            raise InvalidInput("typeOverrides is for databases: in files a column's type comes from its format.")
-        return {}
+        return refuse_declared(types)
 
     def prepare(self, plan: TargetPlan, fingerprints: Mapping[str, str]) -> None:
         """Make the folders, and move away what the policies say goes."""

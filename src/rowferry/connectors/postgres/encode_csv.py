@@ -77,55 +77,39 @@ _DAY = 86_400_000_000
 _EPOCH = 10_957
 """2000-01-01, in days."""
 
-_BITS_OF_DAYS = 32
 _YEAR_1 = -719_162
 _YEAR_10000 = 2_932_897
 
 
-def _date(array: pa.Array) -> pa.Array:
-    if _plain(array.cast(pa.int32()), _YEAR_1, _YEAR_10000):
-        return array
-    return pa.array(
-        [None if day is None else _spelled(day, "") for day in array.cast(pa.int32()).to_pylist()], pa.string()
-    )
+def _counted(arrow: pa.DataType, day: int, spelled: Callable[[int], str]) -> Encode:
+    """A date or moment, `day` counts of its type long; Arrow spells those that PostgreSQL reads alike."""
+
+    def encode(array: pa.Array) -> pa.Array:
+        counts = array.cast(arrow)
+        if _plain(counts, _YEAR_1 * day, _YEAR_10000 * day):
+            return array
+        return pa.array([None if count is None else spelled(count) for count in counts.to_pylist()], pa.string())
+
+    return encode
 
 
 def _moment(zone: str) -> Encode:
-    def encode(array: pa.Array) -> pa.Array:
-        counts = array.cast(pa.int64())
-        if _plain(counts, _YEAR_1 * _DAY, _YEAR_10000 * _DAY):
-            return array
-        return pa.array([None if c is None else _spelled_moment(c, zone) for c in counts.to_pylist()], pa.string())
-
-    return encode
-
-
-def _endless_date(array: pa.Array) -> pa.Array:
-    """A day, or what only PostgreSQL has: its own count, from 2000 in 32 bits, is wrapped back first."""
-    counts = array.cast(pa.int32())
-    if _plain(counts, _YEAR_1, _YEAR_10000):
-        return array
-    return pa.array([None if c is None else _unwrapped(c, 32, _EPOCH, "") for c in counts.to_pylist()], pa.string())
+    return _counted(pa.int64(), _DAY, lambda count: _spelled_moment(count, zone))
 
 
 def _endless_moment(zone: str) -> Encode:
-    def encode(array: pa.Array) -> pa.Array:
-        counts = array.cast(pa.int64())
-        if _plain(counts, _YEAR_1 * _DAY, _YEAR_10000 * _DAY):
-            return array
-        return pa.array(
-            [None if c is None else _unwrapped(c, 64, _EPOCH * _DAY, zone) for c in counts.to_pylist()], pa.string()
-        )
-
-    return encode
+    return _counted(
+        pa.int64(), _DAY, lambda count: _unwrapped(count, 64, _DAY, lambda true: _spelled_moment(true, zone))
+    )
 
 
-def _unwrapped(count: int, bits: int, epoch: int, zone: str) -> str:
-    half = 1 << (bits - 1)
+def _unwrapped(count: int, bits: int, day: int, spelled: Callable[[int], str]) -> str:
+    """What only PostgreSQL has: its own count, from 2000 in so many bits, is wrapped back first."""
+    half, epoch = 1 << (bits - 1), _EPOCH * day
     own = (count - epoch + half) % (2 * half) - half
     if own in (half - 1, -half):
         return "infinity" if own > 0 else "-infinity"
-    return _spelled(own + epoch, "") if bits == _BITS_OF_DAYS else _spelled_moment(own + epoch, zone)
+    return spelled(own + epoch)
 
 
 def _clock(array: pa.Array) -> pa.Array:
@@ -164,19 +148,23 @@ def _spelled(day: int, clock: str) -> str:
     return f"{shown:04}-{month:02}-{day_of_month:02}{clock}{'' if year > 0 else ' BC'}"
 
 
+def _spelled_day(day: int) -> str:
+    return _spelled(day, "")
+
+
 TEXT: dict[type[Any], Encode] = {
     t.Binary: _hex("\\x"),
     t.Geometry: _hex("\\x"),
     t.Uuid: _hex(""),
     t.Duration: _microseconds,
-    t.Date: _date,
+    t.Date: _counted(pa.int32(), 1, _spelled_day),
     t.DateTime: _moment(""),
     t.Instant: _moment("Z"),
 }
 """What is done to a column before Arrow spells it as CSV; all others it spells as PostgreSQL reads them."""
 
 ENDLESS: dict[type[Any], Encode] = {
-    t.Date: _endless_date,
+    t.Date: _counted(pa.int32(), 1, lambda count: _unwrapped(count, 32, 1, _spelled_day)),
     t.Time: _clock,
     t.DateTime: _endless_moment(""),
     t.Instant: _endless_moment("Z"),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from threading import Event
 
@@ -17,7 +16,15 @@ from rowferry.connectors.base import Journal, PlannedTable, Target, TargetPlan, 
 from rowferry.connectors.files.inspection import schema_document
 from rowferry.connectors.files.layout import MANIFEST_FILE, SCHEMA_FILE, Contents, stream_name, told_apart
 from rowferry.connectors.files.manifest import manifest_document, parsed, spelled
-from rowferry.connectors.files.plan import Policies, apply_policies, check_options, layout_of, map_tables
+from rowferry.connectors.files.plan import (
+    Policies,
+    apply_policies,
+    as_prepared,
+    check_options,
+    layout_of,
+    map_tables,
+    refuse_declared,
+)
 from rowferry.connectors.files.record import Record, Written
 from rowferry.connectors.files.stage import Stager
 from rowferry.connectors.files.write import Staging
@@ -25,7 +32,7 @@ from rowferry.connectors.s3.bucket import Bucket, Entry
 from rowferry.connectors.s3.journal import JournalObjects
 from rowferry.connectors.s3.uploads import abort_uploads
 from rowferry.connectors.s3.write import ChunkUploader, Part, private_folder
-from rowferry.errors import InvalidInput, WriteFailed
+from rowferry.errors import WriteFailed
 from rowferry.model.chunks import Chunk, Committed
 from rowferry.model.findings import Finding, Severity
 from rowferry.model.policies import Holds
@@ -79,23 +86,15 @@ class BucketTarget:
     def journal(self) -> Journal | None:
         """What was done; after it everything that had to go is gone."""
         record = self._recovered()
-        if record is None or record.fingerprints is None:
-            return None
-        return Journal(
-            dict(record.fingerprints),
-            {table: tuple(chunks) for table, chunks in record.chunks.items()},
-            tuple(written.committed for written in record.written.values()),
-        )
+        return None if record is None else record.journal()
 
     def plan(self, tables: Sequence[Table], dialect: str, prepared: bool) -> TargetPlan:
         """Folders for tables."""
         check_options(self._spec, self._policies)
         plan = map_tables(tables, self._spec)
-        if not prepared:
-            return apply_policies(self._place, plan, self._spec, self._policies)
-        record = self._journal.load()
-        existing = record.existing if record else frozenset()
-        return replace(plan, tables=tuple(replace(t, existing=str(t.target.name) in existing) for t in plan.tables))
+        if prepared:
+            return as_prepared(plan, self._journal.load())
+        return apply_policies(self._place, plan, self._spec, self._policies)
 
     def holds(self, dialect: str) -> Holds:
         """See `Target.holds`: whatever crosses."""
@@ -103,9 +102,7 @@ class BucketTarget:
 
     def declared(self, types: Collection[str]) -> Mapping[str, Column]:
         """See `Target.declared`; a file's types come from its format."""
-        if types:
-            raise InvalidInput("typeOverrides is for databases: in files a column's type comes from its format.")
-        return {}
+        return refuse_declared(types)
 
     def prepare(self, plan: TargetPlan, fingerprints: Mapping[str, str]) -> None:
         """Say in one object what will be there and what goes, and then let it go."""
