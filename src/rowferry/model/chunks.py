@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from rowferry.model.changes import Position
 from rowferry.model.tables import TableName
 
 KeyValue = int | str
@@ -21,13 +22,14 @@ class Chunk:
 
     None leaves that side open, so that the first and the last chunk of a table together miss nothing.
     `number` counts from 0 within the table and names the chunk for good: a chunk that was committed under
-    its number is never copied again.
+    its number is never copied again. `at`: the place in the source's log that its rows are read at, where known.
     """
 
     table: TableName
     number: int
     low: Key | None = None
     high: Key | None = None
+    at: Position | None = None
 
     def __str__(self) -> str:
         if self.low is None and self.high is None:
@@ -57,12 +59,13 @@ class Chunk:
 
 @dataclass(frozen=True, slots=True)
 class Committed:
-    """A chunk the target holds for good: `rows` written, `size` in bytes as they crossed."""
+    """A chunk the target holds for good: `rows` written, `size` in bytes as they crossed, `at` as of the chunk."""
 
     table: str
     number: int
     rows: int
     size: int
+    at: Position | None = None
 
 
 def _show(key: Key) -> str:

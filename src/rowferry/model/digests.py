@@ -149,7 +149,8 @@ class TableComparison:
 
     `missing`, `extra` and `different` count rows; they are lower bounds unless `complete`, because a table that
     differs in many places is not searched to its end. `ranges` are the first parts of the key that differ, and `rows`
-    the first rows that do. `reason` says why a table could not be compared at all.
+    the first rows that do. `reason` says why a table could not be compared at all; it is `equal` then where that
+    is nothing to worry about.
     """
 
     source: str
@@ -204,10 +205,10 @@ class TableComparison:
     @property
     def summary(self) -> str:
         """The table in one phrase: names and counts, never a key or a value."""
-        if self.equal:
-            return f"{self.target}: {self.source_rows} rows, equal"
         if self.reason:
             return f"{self.target}: {self.reason}"
+        if self.equal:
+            return f"{self.target}: {self.source_rows} rows, equal"
         least = "" if self.complete else "at least "
         counts = ((self.missing, "missing"), (self.extra, "extra"), (self.different, "different"))
         found = ", ".join(f"{least}{number} {word}" for number, word in counts if number)

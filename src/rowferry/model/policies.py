@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
+from rowferry.model.types import NeutralType
+
 
 class OddValue(StrEnum):
     """A kind of value that some source has and some target has not; the names are those of `typePolicies`."""
@@ -28,6 +30,15 @@ class TypePolicy(StrEnum):
     NULL = "null"
     CLAMP = "clamp"
     EPOCH = "epoch"
+
+
+@dataclass(frozen=True, slots=True)
+class Instead:
+    """What stands in the place of a column's values of one kind. `neutral`: the type that it has to become."""
+
+    kind: OddValue
+    policy: TypePolicy
+    neutral: NeutralType
 
 
 @dataclass(frozen=True, slots=True)

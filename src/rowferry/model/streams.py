@@ -58,13 +58,16 @@ MOVES: dict[StreamState, dict[Action, StreamState]] = {
     StreamState.READY: {Action.START: StreamState.RUNNING, Action.STOP: StreamState.STOPPED},
     StreamState.RUNNING: {Action.PAUSE: StreamState.PAUSED, Action.STOP: StreamState.STOPPED},
     StreamState.PAUSED: {Action.RESUME: StreamState.RUNNING, Action.STOP: StreamState.STOPPED},
-    StreamState.FAILED: {Action.RESUME: StreamState.RUNNING},
+    StreamState.FAILED: {Action.RESUME: StreamState.RUNNING, Action.STOP: StreamState.STOPPED},
     StreamState.STOPPED: {},
     StreamState.FINISHED: {},
     StreamState.TIME_LIMIT_REACHED: {},
     StreamState.EVENT_LIMIT_REACHED: {},
 }
-"""What a person's request makes of a state. A request that is not listed is a conflict (409)."""
+"""What a person's request makes of a state. A request that is not listed is a conflict (409).
+
+A failed stream keeps what it needs to be resumed, at the source as well; stopping it lets go of that.
+"""
 
 ACTIVE = frozenset({StreamState.READY, StreamState.RUNNING, StreamState.PAUSED})
 """States in which a stream holds its target tables."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from rowferry.model.findings import Remark
+from rowferry.model.policies import Instead
 from rowferry.model.types import NeutralType
 
 
@@ -83,8 +84,10 @@ class Column:
 
     `extra` is what the catalogue of the column's own engine says besides (MySQL: "invisible", "stored generated" …).
     `read_as` is the SQL that is read in the column's place, where a policy puts other values for some (None: itself).
+    `instead` says the same for whoever reads the values elsewhere; where one is of two kinds, the later of them counts.
     `wanted` is the type that the target has been asked to give the column (None: the one that fits best).
-    `numbering` is more about an identity, from an engine that has more to say.
+    `numbering` is more about an identity, from an engine that has more to say. `number` is what the column's own engine
+    calls it for good, whatever its name (PostgreSQL).
     """
 
     name: str
@@ -97,8 +100,10 @@ class Column:
     comment: str = ""
     extra: str = ""
     read_as: str | None = None
+    instead: tuple[Instead, ...] = ()
     wanted: NativeType | None = None
     numbering: Numbering | None = None
+    number: int | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +153,9 @@ class Index:
         return tuple(part.column for part in self.parts if part.column is not None)
 
 
+_ACTIONS = frozenset({"CASCADE", "SET NULL", "SET DEFAULT"})
+
+
 @dataclass(frozen=True, slots=True)
 class ForeignKey:
     """A reference to another table. Actions are SQL's: NO ACTION, RESTRICT, CASCADE, SET NULL, SET DEFAULT.
@@ -170,6 +178,12 @@ class ForeignKey:
     enforced: bool = True
     validated: bool = True
     comment: str = ""
+
+    @property
+    def actions(self) -> tuple[str, ...]:
+        """What it does to rows when those that they refer to change, in SQL."""
+        chosen = (("DELETE", self.on_delete), ("UPDATE", self.on_update))
+        return tuple(f"ON {word} {action}" for word, action in chosen if action in _ACTIONS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,6 +268,7 @@ class Table:
     the identity column will hand out next. `native_key` and `exclusions`: the primary key, and constraints that only
     its own engine knows, in that engine's words. `unlogged`: the table does not survive a crash of its server.
     `remarks`: what else there is to the table; of a planned table, what of that the target does not take over.
+    `dialect`: the SQL of its expressions, where tables of several engines are planned together (None: that of all).
     """
 
     name: TableName
@@ -273,6 +288,7 @@ class Table:
     exclusions: tuple[NativeIndex, ...] = ()
     unlogged: bool = False
     remarks: tuple[Remark, ...] = ()
+    dialect: str | None = None
 
     def column(self, name: str) -> Column:
         """The column of that name; KeyError where there is none."""
