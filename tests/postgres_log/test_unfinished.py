@@ -1,0 +1,216 @@
+"""Transactions so large that the server tells of them before they have ended."""
+
+from __future__ import annotations
+
+import random
+import tempfile
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import Any
+
+import psycopg
+import pytest
+
+from rowferry.connectors.changes import ChangeBatch
+from rowferry.errors import ConnectionLost, ReadFailed
+from rowferry.model.changes import TableAltered, Truncated
+from tests.disks import small_disk
+from tests.postgres_log.conftest import Follower, Log, changed, following
+from tests.servers import wait_until
+
+LARGE = 3000
+"""Rows of `ROW` that the server does not hold until their transaction ends."""
+
+ROW = "repeat(md5(n::text), 4)"
+
+
+@pytest.fixture
+def stingy(log: Log) -> Iterator[Log]:
+    """A database whose walsenders hold little of a transaction."""
+    log.run(f"ALTER DATABASE {log.database} SET logical_decoding_work_mem = '64kB'")
+    yield log
+    log.run(f"ALTER DATABASE {log.database} RESET logical_decoding_work_mem")
+
+
+def start(log: Log) -> Follower:
+    log.run("CREATE TABLE t (n int PRIMARY KEY, v text)")
+    return following(log, "t")
+
+
+def insert(session: psycopg.Connection[Any], first: int, rows: int = LARGE) -> None:
+    session.execute(f"INSERT INTO t SELECT n, {ROW} FROM generate_series({first}, {first + rows - 1}) n".encode())
+
+
+def streamed(log: Log) -> int:
+    """How many pieces of transactions the server told before their ends."""
+    [(pieces,)] = log.run("SELECT coalesce(sum(stream_count), 0)::int FROM pg_stat_replication_slots")
+    return int(pieces)
+
+
+def numbers(batches: list[ChangeBatch]) -> list[int]:
+    return [after["n"] for _, _, _, after in changed(batches) if after is not None]
+
+
+def test_it_counts_from_its_commit_on(stingy: Log) -> None:
+    follower = start(stingy)
+    with stingy.server.connect(stingy.database) as session:
+        with session.transaction():
+            insert(session, 1)
+            stingy.run("INSERT INTO t VALUES (0, 'small')")
+            assert numbers(follower.to_the_end()) == [0]
+            insert(session, LARGE + 1)
+            stingy.run("INSERT INTO t VALUES (-1, 'small')")
+            assert numbers(follower.to_the_end()) == [-1]
+            wait_until(lambda: streamed(stingy))
+        stingy.run("INSERT INTO t VALUES (-2, 'small')")
+    batches = follower.to_the_end()
+    assert numbers(batches) == [*range(1, 2 * LARGE + 1), -2]
+    assert all(batch.committed_at for batch in batches if batch.rows)
+
+
+def test_a_reader_that_follows_all_the_while(stingy: Log) -> None:
+    """The pieces come between other transactions, and its rows behind theirs."""
+    follower = start(stingy)
+    seen: list[int] = []
+
+    def all_there() -> bool:
+        return bool(seen) and seen[-1] == -9
+
+    with stingy.server.connect(stingy.database) as session, session.transaction():
+        stream = follower.changes.follow(follower.position, follower.tables, {}, follower.size)
+        for step in range(8):
+            insert(session, 1 + step * LARGE)
+            stingy.run(f"INSERT INTO t VALUES ({-step - 1}, 'small')")
+            while not seen or seen[-1] != -step - 1:
+                seen += numbers([next(stream)])
+    stingy.run("INSERT INTO t VALUES (-9, 'last')")
+    while not all_there():
+        seen += numbers([next(stream)])
+    stream.close()
+    assert seen == [*range(-1, -9, -1), *range(1, 8 * LARGE + 1), -9]
+    wait_until(lambda: streamed(stingy) > 4)
+
+
+def test_two_at_once_of_which_one_is_rolled_back(stingy: Log) -> None:
+    follower = start(stingy)
+    connect = stingy.server.connect
+    with connect(stingy.database) as first, connect(stingy.database) as second, connect(stingy.database) as third:
+        for number, session in enumerate((first, second, third)):
+            session.execute("BEGIN")
+            insert(session, 1 + number * 3 * LARGE)
+        for number, session in enumerate((third, first, second)):
+            insert(session, 1 + (3 * ((number + 2) % 3) + 1) * LARGE)
+        second.execute("ROLLBACK")
+        third.execute("COMMIT")
+        first.execute("COMMIT")
+    assert numbers(follower.to_the_end()) == [*range(6 * LARGE + 1, 8 * LARGE + 1), *range(1, 2 * LARGE + 1)]
+
+
+def test_what_the_server_can_tell_at_the_end_alone(stingy: Log) -> None:
+    follower = start(stingy)
+    with stingy.server.connect(stingy.database) as session, session.transaction():
+        insert(session, 1)
+        session.execute("SAVEPOINT a")
+        session.execute("ALTER TABLE t ADD COLUMN w int")
+        insert(session, LARGE + 1)
+        session.execute("ROLLBACK TO a")
+        insert(session, LARGE + 1)
+        session.execute("TRUNCATE t")
+        insert(session, 2 * LARGE + 1)
+    with pytest.raises(ConnectionLost, match="asked to tell of transactions that have ended alone"):
+        follower.to_the_end()
+    assert numbers(follower.batches) == []
+    assert numbers(follower.to_the_end()) == [*range(1, 3 * LARGE + 1)]
+
+
+def test_columns_that_change_in_it(stingy: Log) -> None:
+    follower = start(stingy)
+    with stingy.server.connect(stingy.database) as session, session.transaction():
+        insert(session, 1)
+        session.execute("TRUNCATE t")
+        session.execute("ALTER TABLE t ADD COLUMN x int")
+        session.execute("INSERT INTO t VALUES (-2, 'there', 2)")
+        insert(session, LARGE + 1)
+    batches = follower.to_the_end()
+    emptied, altered = [batch.event for batch in batches if batch.event]
+    assert isinstance(emptied, Truncated)
+    assert isinstance(altered, TableAltered)
+    assert altered.added == ("x",)
+    assert numbers(batches) == [*range(1, LARGE + 1), -2, *range(LARGE + 1, 2 * LARGE + 1)]
+    assert changed(batches)[LARGE] == ("t", "insert", None, {"n": -2, "v": "there", "x": 2})
+    wait_until(lambda: streamed(stingy) > 0)
+
+
+def test_columns_that_did_not_change_after_all(stingy: Log) -> None:
+    follower = start(stingy)
+    with stingy.server.connect(stingy.database) as session, session.transaction():
+        insert(session, 1)
+        session.execute("SAVEPOINT a")
+        session.execute("ALTER TABLE t ADD COLUMN w int")
+        session.execute("INSERT INTO t VALUES (-1, 'gone', 1)")
+        insert(session, LARGE + 1)
+        session.execute("ROLLBACK TO a")
+        insert(session, LARGE + 1)
+    batches = follower.to_the_end()
+    assert [batch.event for batch in batches if batch.event] == []
+    assert numbers(batches) == [*range(1, 2 * LARGE + 1)]
+    wait_until(lambda: streamed(stingy) > 0)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_savepoints_at_random(stingy: Log, seed: int) -> None:
+    """What the log tells comes to what the table holds, whatever of the transactions was rolled back."""
+    chance = random.Random(seed)
+    follower = start(stingy)
+    with stingy.server.connect(stingy.database) as session:
+        for _ in range(6):
+            session.execute("BEGIN")
+            _anything(session, chance, 0)
+            session.execute(chance.choice((b"COMMIT", b"COMMIT", b"ROLLBACK")))
+    with suppress(ConnectionLost):  # the server may be unable to tell of it before its end
+        follower.to_the_end()
+    follower.to_the_end()
+    there: dict[int, str] = {}
+    for batch in follower.batches:
+        if batch.event is not None:
+            there.clear()
+        for _, _, before, after in changed([batch]):
+            if before is not None:
+                del there[before["n"]]
+            if after is not None:
+                there[after["n"]] = after["v"]
+    assert sorted(there.items()) == stingy.run("SELECT n, v FROM t ORDER BY n")
+    wait_until(lambda: streamed(stingy) > 0)
+
+
+def _anything(session: psycopg.Connection[Any], chance: random.Random, depth: int) -> None:
+    for _ in range(chance.randrange(2, 6)):
+        first = chance.randrange(10**9)
+        match chance.randrange(10):
+            case 0 | 1:
+                insert(session, first, chance.choice((1, 10, 1000)))
+            case 2:
+                session.execute(f"UPDATE t SET v = v || 'x' WHERE n % 7 = {first % 7}".encode())
+            case 3:
+                session.execute(f"DELETE FROM t WHERE n % 9 = {first % 9}".encode())
+            case 4 if chance.random() < 0.2:
+                session.execute("TRUNCATE t")
+            case _ if depth < 5:
+                name = f"s{first}"
+                session.execute(f"SAVEPOINT {name}".encode())
+                _anything(session, chance, depth + 1)
+                session.execute(chance.choice((f"ROLLBACK TO {name}", f"RELEASE {name}")).encode())
+
+
+def test_no_room_for_it(stingy: Log, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The reason is told, and nothing of it was given; with room it goes on from where it was."""
+    follower = start(stingy)
+    with stingy.server.connect(stingy.database) as session, session.transaction():
+        insert(session, 1, 20_000)
+    with small_disk("256k") as disk:
+        monkeypatch.setattr(tempfile, "tempdir", str(disk.folder))
+        with pytest.raises(ReadFailed, match=r"No space left on device\. Make room there, or set TMPDIR"):
+            follower.to_the_end()
+    assert numbers(follower.batches) == []
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    assert numbers(follower.to_the_end()) == [*range(1, 20_001)]
