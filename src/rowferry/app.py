@@ -22,6 +22,7 @@ from rowferry.control.configs import Configs
 from rowferry.control.connections import Connections
 from rowferry.control.fleet import Fleet
 from rowferry.control.history import History
+from rowferry.control.references import References
 from rowferry.control.services import LogFeed, Metrics, Services, StreamControl
 from rowferry.control.sessions import Sessions
 from rowferry.control.streams import Streams
@@ -119,7 +120,8 @@ def connect_account(settings: Settings, email: str, password: str | None) -> dic
 def _services(settings: Settings, store: Store, run: Callable[[Ground], Running]) -> Services:
     store.idempotency.release_unanswered()
     box = Box.open(settings, store)
-    connections = Connections(store, box)
+    references = References(roots=settings.secrets)
+    connections = Connections(store, box, references=references, roots=settings.files)
     configs = Configs(store, connections)
     running = run(Ground(settings, store, connections, configs))
     return Services(

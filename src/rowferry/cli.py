@@ -65,6 +65,8 @@ app = typer.Typer(
 account = typer.Typer(help="The installation's account.", no_args_is_help=True)
 app.add_typer(account, name="account")
 
+_SOURCE = "mysql://, mariadb:// or postgresql:// URL with its database; file:///folder or s3://bucket/folder."
+
 DataDir = Annotated[
     Path | None, typer.Option(help="Where state, keys and logs are kept; without it rowferry-data in this folder.")
 ]
@@ -84,7 +86,7 @@ def rowferry(
         bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
     ] = False,
 ) -> None:
-    """Moves tables between MySQL, MariaDB, PostgreSQL and files."""
+    """Moves tables between MySQL, MariaDB, PostgreSQL, files and object storage."""
 
 
 @app.command()
@@ -127,10 +129,10 @@ def connect(
 
 @app.command()
 def migrate(
-    source: Annotated[str, typer.Argument(help="mysql://, mariadb:// or postgresql:// URL with its database.")],
+    source: Annotated[str, typer.Argument(help=_SOURCE)],
     target: Annotated[
         str,
-        typer.Argument(help="A URL like the source's, or file:///folder?format=parquet (or csv, jsonl)."),
+        typer.Argument(help="A URL like the source's; file:///folder?format=parquet (or csv, jsonl), s3:// likewise."),
     ],
     tables: Annotated[str, typer.Option(help="Names joined by commas; without it every user table.")] = "",
     schema_policy: Annotated[SchemaPolicy | None, typer.Option(help="What to do about tables that exist.")] = None,
@@ -153,8 +155,10 @@ def migrate(
 
 @app.command()
 def verify(
-    source: Annotated[str, typer.Argument(help="mysql://, mariadb:// or postgresql:// URL with its database.")],
-    target: Annotated[str, typer.Argument(help="Such a URL, or file:///folder?format=parquet.")],
+    source: Annotated[str, typer.Argument(help=_SOURCE)],
+    target: Annotated[
+        str, typer.Argument(help="Such a URL; of files with their format, file:///folder?format=parquet.")
+    ],
     tables: Annotated[str, typer.Option(help="Names joined by commas; without it every user table.")] = "",
     as_json: AsJson = False,
 ) -> None:

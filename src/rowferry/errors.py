@@ -114,6 +114,10 @@ class ReadFailed(RowferryError):
     """The source cannot give a value or a chunk."""
 
 
+class MomentLost(ReadFailed):
+    """The moment that a source held for all reads is gone; what is still missing can be read at another one."""
+
+
 class WriteFailed(RowferryError):
     """The target does not take what it was given."""
 
@@ -140,6 +144,14 @@ class SecretUnreadable(RowferryError):
 
 class SecretUnavailable(ConnectionFailed):
     """A secret that is kept elsewhere cannot be had."""
+
+
+class Clash(RowferryError):
+    """A merge of changes met another unique key, or a reference; nothing of it was done. Replaying in order may do."""
+
+
+class FencedOff(RowferryError):
+    """Another writer has taken the stream over: this one must end, and has written nothing."""
 
 
 class Cancelled(RowferryError):
@@ -186,6 +198,9 @@ POLICIES: dict[type[RowferryError], Policy] = {
     ),
     SecretUnavailable: Policy(
         "secret_unavailable", 409, Recovery.MANUAL, "Correct the reference, or what it leads to, and try again."
+    ),
+    FencedOff: Policy(
+        "fenced_off", 409, Recovery.MANUAL, "The stream runs elsewhere: stop it there, or leave it there."
     ),
     Cancelled: Policy("cancelled", 409, Recovery.MANUAL),
 }

@@ -5,14 +5,17 @@ from __future__ import annotations
 import gzip
 import os
 import shutil
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import count
 from pathlib import Path
 from typing import Any, Protocol
 from uuid import UUID
 
+import obstore
 import pytest
 
 from rowferry.config.connection import Connection
@@ -24,6 +27,7 @@ from rowferry.model.chunks import Chunk
 from rowferry.model.tables import Column, NativeType, Table, TableName
 from tests.pipeline.memory import DATABASE, QUERY, Held, MemorySource
 from tests.servers import MariaDb, Postgres
+from tests.stores import BUCKET, ObjectStore
 from tests.tables import batch
 
 Row = tuple[Any, ...]
@@ -35,7 +39,7 @@ class SourcePlace(Protocol):
 
     Columns are declared by name and kind: `number` (64 bits), `word` (up to 20 characters) or `uuid`. They
     are nullable unless they are part of the key. `snapshots`: its sources can be read as of one moment. `answers`: they
-    answer queries and read selections by a key. `still`: a table that gets rows has changed and is not read any more.
+    answer queries. `still`: a table that gets rows has changed and is not read any more.
     """
 
     snapshots: bool
@@ -177,12 +181,17 @@ class FilesPlace:
         self._held: dict[str, tuple[Table, list[Row]]] = {}
         self._opened: list[Source] = []
 
+    @cached_property
+    def connection(self) -> Connection:
+        """The folder as a user writes it."""
+        return Connection.model_validate(
+            {"name": "there", "type": "files", "spec": {"files": {"basePath": str(self._base)}}}
+        )
+
     def open(self) -> Source:
-        spec = {"files": {"basePath": str(self._base)}}
-        opener = connector("files").open_source
+        opener = connector(self.connection.engine).open_source
         assert opener is not None
-        made = Connection.model_validate({"name": "there", "type": "files", "spec": spec})
-        self._opened.append(opener(SourceRequest(made)))
+        self._opened.append(opener(SourceRequest(self.connection)))
         return self._opened[-1]
 
     def create(self, name: str, columns: Mapping[str, str], key: Sequence[str] = (), rows: Sequence[Row] = ()) -> None:
@@ -199,7 +208,7 @@ class FilesPlace:
     def drop(self, name: str, column: str | None = None) -> None:
         table, _ = self._held[name]
         if column is None:
-            shutil.rmtree(self._base / name)
+            self._remove(name)
         else:
             self._write(replace(table, columns=tuple(one for one in table.columns if one.name != column)), [])
 
@@ -210,13 +219,8 @@ class FilesPlace:
 
     def endless(self) -> TableRequest:
         """A little that is unpacked to very much."""
-        folder = self._base / "endless"
-        folder.mkdir()
         packed = gzip.compress(b"1\n" * (1 << 22), compresslevel=9)
-        with (folder / "part-00000.csv.gz").open("wb") as file:
-            file.write(gzip.compress(b"n\n"))
-            for _ in range(1000):
-                file.write(packed)
+        self._put("endless/part-00000.csv.gz", gzip.compress(b"n\n") + packed * 1000)
         return TableRequest("endless")
 
     def reads(self) -> int:
@@ -229,21 +233,49 @@ class FilesPlace:
 
     def _write(self, table: Table, rows: list[Row]) -> None:
         self._held[table.name.name] = (table, rows)
-        shutil.rmtree(self._base / table.name.name, ignore_errors=True)
+        self._remove(table.name.name)
         spec = {"files": {"fileFormat": "parquet", "format": {"parquet": {"maxRowGroupSize": 3}}}}
-        opener = connector("files").open_target
+        opener = connector(self.connection.engine).open_target
         assert opener is not None
-        made = Connection.model_validate(
-            {"name": "there", "type": "files", "spec": {"files": {"basePath": str(self._base)}}}
-        )
         policies = SchemaPolicy.FAIL_IF_EXISTS, WriteMode.FAIL_IF_NOT_EMPTY
-        with closing(opener(TargetRequest(made, TargetSpec.model_validate(spec), "make", *policies))) as target:
+        with closing(
+            opener(TargetRequest(self.connection, TargetSpec.model_validate(spec), "make", *policies))
+        ) as target:
             [planned] = target.plan([table], "", prepared=False).tables
             target.prepare(TargetPlan((planned,)), {str(planned.target.name): ""})
             target.begin(planned, [Chunk(table.name, 0)])
             target.write(planned, Chunk(table.name, 0), iter([batch(table.columns, rows)] if rows else []))
             target.finish_table(planned)
             target.forget()
+
+    def _remove(self, name: str) -> None:
+        shutil.rmtree(self._base / name, ignore_errors=True)
+
+    def _put(self, path: str, content: bytes) -> None:
+        (self._base / path).parent.mkdir()
+        (self._base / path).write_bytes(content)
+
+
+class BucketPlace(FilesPlace):
+    """The same below a prefix of a bucket."""
+
+    def __init__(self, store: ObjectStore) -> None:
+        super().__init__(Path(store.new_folder()))
+        self._store = store
+
+    @cached_property
+    def connection(self) -> Connection:
+        return Connection.model_validate(self._store.connection(BUCKET, str(self._base)))
+
+    def reads(self) -> int:
+        """A reader has threads of its own as long as it is open, numbered from 0."""
+        return sum(thread.name == "object_0" for thread in threading.enumerate())
+
+    def _remove(self, name: str) -> None:
+        obstore.delete(self._store.open(BUCKET), list(self._store.objects(BUCKET, f"{self._base}/{name}/")))
+
+    def _put(self, path: str, content: bytes) -> None:
+        self._store.open(BUCKET).put(f"{self._base}/{path}", content)
 
 
 class SqlPlace:
@@ -321,6 +353,7 @@ def as_read(row: Row) -> Row:
 SOURCES: dict[str, Callable[[pytest.FixtureRequest], SourcePlace]] = {
     "memory": lambda _: MemoryPlace(),
     "files": lambda request: FilesPlace(request.getfixturevalue("tmp_path")),
+    "s3": lambda request: BucketPlace(request.getfixturevalue("store_of_objects")),
     "mariadb": lambda request: SqlPlace(request.getfixturevalue("mariadb"), MARIADB),
     "postgres": lambda request: SqlPlace(request.getfixturevalue("postgres"), POSTGRES),
 }

@@ -12,6 +12,7 @@ import pytest
 from rowferry.config.connection import Connection
 from rowferry.config.stream import SchemaPolicy, TargetSpec, WriteMode
 from rowferry.connectors.base import PlannedTable, TargetPlan, TargetRequest
+from rowferry.connectors.mysql.apply import MySqlApplier, open_applier
 from rowferry.connectors.mysql.sessions import Session
 from rowferry.connectors.mysql.target import MySqlTarget, open_target
 from rowferry.model.chunks import Chunk, Committed
@@ -28,6 +29,7 @@ class Place:
     server: MariaDb
     database: str
     targets: list[MySqlTarget] = field(default_factory=list)
+    appliers: list[MySqlApplier] = field(default_factory=list)
     way: str = ""
 
     def run(self, *statements: str) -> list[tuple[Any, ...]]:
@@ -43,20 +45,31 @@ class Place:
         **db: Any,
     ) -> MySqlTarget:
         """A target for a stream; `db` goes into target.spec.db."""
+        opened = open_target(self._request(stream, policy, mode, **db))
+        if self.way:
+            opened._pool._open = lambda: _session(opened, self.way)
+        self.targets.append(opened)
+        return opened
+
+    def applier(self, stream: str = "stream_1") -> MySqlApplier:
+        """A writer of changes, for a stream that was prepared."""
+        opened = open_applier(self._request(stream, "fail_if_exists", "fail_if_not_empty"), ())
+        if self.way:
+            opened._session.bulk = self.way == "bulk"
+            opened._session.local_infile = self.way != "insert"
+        self.appliers.append(opened)
+        return opened
+
+    def _request(self, stream: str, policy: str, mode: str, **db: Any) -> TargetRequest:
         server = self.server
         flat = {"host": server.host, "port": server.port, "username": server.user, "password": server.password}
-        request = TargetRequest(
+        return TargetRequest(
             connection=Connection.model_validate({"name": "there", "type": "mariadb", **flat}),
             spec=TargetSpec.model_validate({"db": {"database": self.database, **db}}),
             stream_id=stream,
             schema_policy=SchemaPolicy(policy),
             write_mode=WriteMode(mode),
         )
-        opened = open_target(request)
-        if self.way:
-            opened._pool._open = lambda: _session(opened, self.way)
-        self.targets.append(opened)
-        return opened
 
     def connect(self) -> pymysql.connections.Connection[Any]:
         """A session of one's own."""
@@ -77,6 +90,8 @@ def place(mariadb: MariaDb) -> Iterator[Place]:
     """A database of the test's own; no journal is left behind."""
     here = Place(mariadb, mariadb.new_database())
     yield here
+    for applier in here.appliers:
+        applier.close()
     for target in here.targets:
         target.close()
     name = here.database.replace("`", "``")

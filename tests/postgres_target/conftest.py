@@ -36,24 +36,28 @@ class Place:
         """A session of one's own."""
         return self.server.connect(self.database)
 
-    def target(
+    def request(
         self,
         stream: str = "stream_1",
         policy: str = "fail_if_exists",
         mode: str = "fail_if_not_empty",
+        user: str | None = None,
         **db: Any,
-    ) -> PostgresTarget:
-        """A target for a stream; `db` goes into target.spec.db."""
+    ) -> TargetRequest:
+        """What a stream asks of a target; `db` goes into target.spec.db. `user`: another than the server's."""
         server = self.server
-        flat = {"host": server.host, "port": server.port, "username": server.user, "password": server.password}
-        request = TargetRequest(
+        flat = {"host": server.host, "port": server.port, "username": user or server.user, "password": server.password}
+        return TargetRequest(
             connection=Connection.model_validate({"name": "there", "type": "postgresql", **flat, **db.pop("ssl", {})}),
             spec=TargetSpec.model_validate({"db": {"database": self.database, **db}}),
             stream_id=stream,
             schema_policy=SchemaPolicy(policy),
             write_mode=WriteMode(mode),
         )
-        opened = open_target(request)
+
+    def target(self, stream: str = "stream_1", *which: str, **how: Any) -> PostgresTarget:
+        """A target for a stream, asked for as by `request`."""
+        opened = open_target(self.request(stream, *which, **how))
         self.targets.append(opened)
         return opened
 

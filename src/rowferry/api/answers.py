@@ -305,8 +305,9 @@ class StatsAnswer(Answer):
     started_at: float | None
     elapsed: float
     error: RunError | str | None
-    lag_seconds: float | None
-    position: Any = None
+    lag_seconds: float | None = Field(description="How far what is applied is behind its commit; mode cdc.")
+    lag_bytes: int | None = Field(description="How much of the source's log is still to come; mode cdc.")
+    position: str | None = Field(description="How far the stream is in the source's log, in its words; mode cdc.")
     source: SideStats | None
     target: SideStats | None
     nodes: list[NodeStats]

@@ -17,6 +17,10 @@ from typing import BinaryIO, cast
 from rowferry.bus.messages import Down, Ready, Up, decode, encode
 from rowferry.errors import WorkerLost
 
+ALLOCATION = {"MALLOC_MMAP_THRESHOLD_": str(32 << 20), "MALLOC_TRIM_THRESHOLD_": str(128 << 20)}
+"""A worker takes and gives back blocks of some MB all the time: glibc keeps so much of what was given back, which the
+system would else have to clear again and again."""
+
 
 class LocalWorker:
     """A worker process, seen from the server.
@@ -30,7 +34,7 @@ class LocalWorker:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=log if log is not None else subprocess.DEVNULL,
-            env={**os.environ, "RUST_BACKTRACE": "0", "PYTHONUNBUFFERED": "1"},
+            env={**ALLOCATION, **os.environ, "RUST_BACKTRACE": "0", "PYTHONUNBUFFERED": "1"},
             start_new_session=True,
         )
         self._input = cast(BinaryIO, self._process.stdin)

@@ -62,7 +62,9 @@ class TableProgress:
 class Progress:
     """Where the run stands: totals since the stream began, whatever number of workers it took.
 
-    `read` and `written` are rows, `read_size` and `written_size` bytes, `elapsed` seconds of running.
+    `read` and `written` are rows, `read_size` and `written_size` bytes, `elapsed` seconds of running. Of a stream that
+    follows a log, `position` is how far it is, `lag` how many seconds what is applied is behind its commit there, and
+    `behind` how many bytes of the log are still to come.
     """
 
     stage: str
@@ -72,6 +74,9 @@ class Progress:
     read_size: int
     written_size: int
     rejected: int = 0
+    lag: float | None = None
+    behind: int | None = None
+    position: str | None = None
     tables: tuple[TableProgress, ...] = ()
 
 

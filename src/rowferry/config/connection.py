@@ -6,9 +6,10 @@ from enum import StrEnum
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import BeforeValidator, Field, SecretStr, model_validator
+from pydantic import BeforeValidator, Field, PrivateAttr, SecretStr, model_validator
 
 from rowferry.config.fields import Endpoint, Host, Name, Reference, Spec, Whole, Words
+from rowferry.config.roots import ANYWHERE, Roots
 
 
 class ConnectionType(StrEnum):
@@ -148,13 +149,17 @@ class StorageConfig(Spec):
 
 
 class Connection(Spec):
-    """A connection. The flat form (`host`, `port` …) and `storage_config` are folded into `spec` when it is read."""
+    """A connection. The flat form (`host`, `port` …) and `storage_config` are folded into `spec` when it is read.
+
+    `roots`, which no document holds, are the folders of this machine that it may lead to.
+    """
 
     name: Name
     type: Annotated[ConnectionType, BeforeValidator(_fold_type)]
     spec: ConnectionSpec
     ssl: Ssl | None = None
     file_format: Annotated[Literal["csv", "json", "jsonl", "parquet"] | None, Field(alias="file_format")] = None
+    _roots: Roots = PrivateAttr(default=ANYWHERE)
 
     @model_validator(mode="before")
     @classmethod
@@ -171,6 +176,17 @@ class Connection(Spec):
         if self.type is ConnectionType.FILES and self.spec.database is not None:
             raise ValueError("a connection of type files needs spec.files or spec.s3")
         return self
+
+    @property
+    def roots(self) -> Roots:
+        """The folders of this machine that it may lead to."""
+        return self._roots
+
+    def within(self, roots: Roots) -> Connection:
+        """This connection, which leads nowhere else on this machine."""
+        copy = self.model_copy()
+        copy._roots = roots
+        return copy
 
     @property
     def engine(self) -> str:

@@ -58,6 +58,25 @@ def _reference(value: str) -> str:
     return value
 
 
+def _no_detour(value: str) -> str:
+    parts = value.strip("/").split("/")
+    if {".", "..", ""} & set(parts) and parts != [""]:
+        raise ValueError("must have no empty part, no . and no .. in it")
+    return value
+
+
+def _folder(value: str) -> str:
+    if not value.endswith("/"):
+        raise ValueError("must end with /: a single object belongs under objects")
+    return value
+
+
+def _no_folder(value: str) -> str:
+    if value.endswith("/"):
+        raise ValueError("must not end with /: a folder belongs under prefixes")
+    return value
+
+
 def _no_boolean(value: Any) -> Any:
     if isinstance(value, bool):
         raise ValueError("must be a number")
@@ -78,6 +97,12 @@ Endpoint = Annotated[Host, AfterValidator(_address)]
 
 Reference = Annotated[Name, AfterValidator(_reference)]
 """Where a secret is kept: `env:NAME`, `file:/path`, or a path in Vault or OpenBao; `#field` picks one of its fields."""
+
+Prefix = Annotated[Name, AfterValidator(_no_detour), AfterValidator(_folder)]
+"""A folder of an object store."""
+
+Key = Annotated[Name, AfterValidator(_no_detour), AfterValidator(_no_folder)]
+"""The name of an object, or a pattern of such names."""
 
 Whole = Annotated[int, BeforeValidator(_no_boolean)]
 """A whole number, which true and false are not."""

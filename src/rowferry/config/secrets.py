@@ -52,7 +52,7 @@ def _walk(value: Any, taken: dict[str, str] | None = None, path: str = "") -> An
             if isinstance(part, SecretStr) and taken is not None:
                 taken[here] = part.get_secret_value()
                 continue
-            walked[key] = _walk(part, taken, here)
+            walked[str(key)] = _walk(part, taken, here)  # a kind of values is one, too, but not to JSON
         return walked
     if isinstance(value, list | tuple):
         return [_walk(part, taken, f"{path}.{at}") for at, part in enumerate(value)]

@@ -2,17 +2,40 @@
 
 from __future__ import annotations
 
+import ipaddress
 from pathlib import Path
+from typing import Annotated, Any
 
-from pydantic import Field, SecretStr
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 from pydantic_settings import (
     BaseSettings,
+    NoDecode,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
     YamlConfigSettingsSource,
 )
 
+from rowferry.config.roots import Roots
+
 CONFIG_FILE = Path("rowferry.yaml")
+
+_SERVED = (Path("/data/imports"), Path("/data/exports"))
+_SECRETS = (Path("/run/secrets"), Path("/etc/ssl/certs"), Path("/etc/pki/tls/certs"))
+
+
+def _split(value: Any) -> Any:
+    return [part for part in value.split(":") if part.strip()] if isinstance(value, str) else value
+
+
+def _absolute(folders: tuple[Path, ...] | None) -> tuple[Path, ...] | None:
+    for folder in folders or ():
+        if not folder.is_absolute():
+            raise ValueError("must be absolute paths, such as /data/exports")
+    return folders
+
+
+Folders = Annotated[tuple[Path, ...] | None, NoDecode, BeforeValidator(_split), AfterValidator(_absolute)]
+"""Some folders, in the environment with a colon between them."""
 
 
 class Settings(BaseSettings):
@@ -39,7 +62,48 @@ class Settings(BaseSettings):
     max_body_bytes: int = Field(
         default=4 * 1024 * 1024, ge=1024, description="The largest request body that is accepted, in bytes."
     )
+    file_roots: Folders = Field(
+        default=None,
+        description="The folders in which connections may read and write files; without it `/data/imports`, "
+        "`/data/exports`, the data directory and, while the server listens on a loopback address, the user's home.",
+    )
+    secret_roots: Folders = Field(
+        default=None,
+        description="The folders whose files connections may name as a secret (`file:/path`) or in `ssl`; without it "
+        "`/run/secrets`, `/etc/ssl/certs`, `/etc/pki/tls/certs` and, while the server listens on a loopback address, "
+        "the user's home.",
+    )
     log_level: str = Field(default="info", description="debug, info, warning or error.")
+
+    @property
+    def loopback(self) -> bool:
+        """Whether only this machine can reach the server."""
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return self.host == "localhost"
+
+    @property
+    def files(self) -> Roots:
+        """Where connections may read and write files."""
+        return Roots(self.file_roots if self.file_roots is not None else (*_SERVED, self._own, *self._home))
+
+    @property
+    def secrets(self) -> Roots:
+        """Where files may lie that are named as secrets and certificates; the server's own are out of reach."""
+        folders = self.secret_roots if self.secret_roots is not None else (*_SECRETS, *self._home)
+        return Roots(folders, "ROWFERRY_SECRET_ROOTS", closed=(self._own,))
+
+    @property
+    def _own(self) -> Path:
+        return self.data_dir.absolute()
+
+    @property
+    def _home(self) -> tuple[Path, ...]:
+        try:
+            return (Path.home(),) if self.loopback else ()
+        except RuntimeError:
+            return ()
 
     @classmethod
     def settings_customise_sources(

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from enum import StrEnum
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
+from rowferry.config.aliases import check_aliases, check_name
 from rowferry.config.fields import LONGEST, MOST, Name, Number, Spec, Whole, Words
 from rowferry.config.policies import TypePolicies
+from rowferry.config.source_files import SourceFiles, SourceS3
 from rowferry.model.streams import Mode
 from rowferry.model.tables import Filter, FilterOperator, Selection, Sort
-
-ALIAS = re.compile(r"[A-Za-z][A-Za-z0-9_]*\Z")
 
 
 class SchemaPolicy(StrEnum):
@@ -46,6 +45,14 @@ class MalformedRows(StrEnum):
 
     ERROR = "error"
     SKIP = "skip"
+
+
+class DdlPolicy(StrEnum):
+    """What becomes of a change of a table's columns while its stream follows the log."""
+
+    APPLY = "apply"
+    IGNORE = "ignore"
+    FAIL = "fail"
 
 
 class Operation(StrEnum):
@@ -150,61 +157,6 @@ class QuerySpec(Spec):
     type_policies: TypePolicies = Field(default_factory=dict)
 
 
-class SourceCsv(Spec):
-    """The dialect of CSV files; what is left out is told from them. `nullText`: what stands, unquoted, for NULL."""
-
-    delimiter: str | None = Field(default=None, min_length=1, max_length=1)
-    quote: str | None = Field(default=None, min_length=1, max_length=1)
-    header: bool | None = None
-    null_text: Words = ""
-
-    @model_validator(mode="after")
-    def _two_signs(self) -> Self:
-        for name, sign in (("delimiter", self.delimiter), ("quote", self.quote)):
-            if sign is not None and sign in "\r\n\0":
-                raise ValueError(f"{name} cannot be a line end or NUL: choose another character")
-        if self.delimiter is not None and self.delimiter == self.quote:
-            raise ValueError("delimiter and quote are the same character: choose two")
-        return self
-
-
-class SourceFiles(Spec):
-    """Files under a folder: names, globs, or folders that end with a slash; without `paths` all tables of the folder.
-
-    `basePath` is the connection's folder or one below it.
-    """
-
-    base_path: Name
-    paths: tuple[Name, ...] = ()
-    csv: SourceCsv = SourceCsv()
-
-    @model_validator(mode="after")
-    def _below(self) -> Self:
-        for path in self.paths:
-            if path.startswith(("/", "~")) or "\\" in path or ".." in path.split("/"):
-                raise ValueError(f"path {path!r} leads out of basePath: name what lies below it")
-        if ".." in self.base_path.split("/"):
-            raise ValueError("basePath must have no .. in it")
-        return self
-
-
-class SourceS3(Spec):
-    """Objects of a bucket, by prefix, by name, or by a manifest."""
-
-    bucket: Name
-    prefixes: tuple[Words, ...] = ()
-    objects: tuple[Words, ...] = ()
-    manifest_path: Words = ""
-
-    @model_validator(mode="after")
-    def _one_way(self) -> Self:
-        if self.manifest_path and (self.prefixes or self.objects):
-            raise ValueError("manifestPath goes without prefixes and objects")
-        if not (self.manifest_path or self.prefixes or self.objects):
-            raise ValueError("needs prefixes, objects or manifestPath")
-        return self
-
-
 class SourceConnection(Spec):
     """One source. Without tables, queries, files and s3 every user table is discovered."""
 
@@ -221,6 +173,8 @@ class SourceConnection(Spec):
     def _files_alone(self) -> Self:
         if (self.files or self.s3) and (self.database or self.schema_ or self.tables or self.queries):
             raise ValueError("a source with files or s3 takes no database, schema, tables or queries")
+        if self.files and self.s3:
+            raise ValueError("takes files or s3, not both")
         return self
 
     @property
@@ -236,7 +190,9 @@ class SourceOptions(Spec):
     smaller. `consistency` left out means `snapshot` where that costs nothing (PostgreSQL), else `chunk`; the run's
     report says which it was. For a snapshot, MySQL and MariaDB lock out commits for a moment: the user needs RELOAD,
     or LOCK TABLES on the database, and every table an engine with transactions. `malformedRows` is about files. The
-    options from `operations` on belong to cdc.
+    options from `operations` on belong to cdc. `ddlPolicy` says whether a column that is added, dropped, renamed or
+    given another type at the source changes the target, too; left out, only one that is added does. `ignore` leaves
+    added columns out and lets those that were dropped stay.
     """
 
     data_bundle_size: Whole = Field(default=500, ge=10, le=1000)
@@ -247,6 +203,7 @@ class SourceOptions(Spec):
     publication_name: Words = ""
     binlog_position: Words = ""
     initial_load: bool = True
+    ddl_policy: DdlPolicy | None = None
 
 
 class Source(Spec):
@@ -257,19 +214,11 @@ class Source(Spec):
 
     @model_validator(mode="after")
     def _aliases(self) -> Self:
-        aliases = [connection.alias for connection in self.connections]
-        if len(aliases) == 1:
-            if aliases[0]:
-                raise ValueError("alias is for several connections: leave it out with a single one")
-            return self
-        for alias in aliases:
-            if not alias:
-                raise ValueError("each of several connections needs an alias")
-            if not ALIAS.match(alias):
-                raise ValueError(f"alias {alias!r} must be a letter followed by letters, digits or underscores")
-        doubled = sorted({alias for alias in aliases if alias and aliases.count(alias) > 1})
-        if doubled:
-            raise ValueError(f"alias {', '.join(doubled)} is used twice: give each connection its own")
+        check_aliases([part.alias for part in self.connections])
+        aliases = [part.alias for part in self.connections if part.alias]
+        for part in self.connections:
+            for table in part.tables if part.alias else ():
+                check_name(table.name, part.alias or "", aliases)
         return self
 
 
@@ -320,11 +269,19 @@ class FormatOptions(Spec):
     parquet: ParquetOptions = ParquetOptions()
 
 
+class ChangeFileOptions(Spec):
+    """When a file of changes ends, mode cdc: after so many `seconds`, or at about `sizeMB` MiB in memory."""
+
+    seconds: Number = Field(default=10, ge=1, le=86_400)
+    size_mb: Annotated[Whole, Field(alias="sizeMB", ge=1, le=2**20)] = 128
+
+
 class FilesTarget(Spec):
     """Files under the connection's folder: one folder a table."""
 
     file_format: FileFormat
     format: FormatOptions = FormatOptions()
+    change_files: ChangeFileOptions = ChangeFileOptions()
     schema_policy: SchemaPolicy | None = None
     write_mode: WriteMode | None = None
 
@@ -444,4 +401,5 @@ class StreamConfig(Spec):
         part = self.target.spec.db or self.target.spec.files or self.target.spec.s3
         if part is not None and part.write_mode is not None:
             return part.write_mode
-        return WriteMode.FAIL_IF_NOT_EMPTY if self.mode is Mode.CONVERT else WriteMode.UPSERT
+        applied = self.mode is Mode.CDC and self.target.spec.db is not None
+        return WriteMode.UPSERT if applied else WriteMode.FAIL_IF_NOT_EMPTY

@@ -1,32 +1,38 @@
-"""Connections and targets as one line: mysql://, mariadb://, postgresql:// and file:// URLs."""
+"""Connections and targets as one line: mysql://, mariadb://, postgresql://, file:// and s3:// URLs."""
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 from pydantic import ValidationError
 
-from rowferry.config.connection import DATABASES, DEFAULT_PORTS, TYPE_ALIASES, Connection, ConnectionType
+from rowferry.config.connection import DEFAULT_PORTS, TYPE_ALIASES, Connection, ConnectionType
 from rowferry.config.wording import invalid
 from rowferry.errors import InvalidInput
 
-EXAMPLES = "mysql://user:password@host:3306/database, postgresql://… or file:///folder?format=parquet"
+EXAMPLES = (
+    "mysql://user:password@host:3306/database, postgresql://…, file:///folder?format=parquet or s3://bucket/folder"
+)
 
 _SSL = {"sslmode": "mode", "ssl-mode": "mode", "sslrootcert": "ca", "ssl-ca": "ca"}
-_KNOWN = {"schema", "format", "compression", *_SSL}
+_OBJECT = re.compile(r"[*?\[]|\.(?:parquet|(?:csv|json|jsonl|ndjson)(?:\.gz|\.zst)?)\Z", re.IGNORECASE)
+_STORE = {"region": "region", "endpoint": "endpoint", "pathstyle": "pathStyle"}
+_KNOWN = {"schema", "format", "compression", *_SSL, *_STORE}
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """What a URL says: the connection, and where in it."""
+    """What a URL says: the connection, and where in it. `objects`: the keys of a bucket that are meant alone."""
 
     connection: Connection
     database: str | None = None
     schema: str | None = None
     file_format: str = "parquet"
     compression: str | None = None
+    objects: tuple[str, ...] = ()
 
 
 def is_url(text: str) -> bool:
@@ -44,6 +50,8 @@ def parse(url: str) -> Place:
     try:
         if scheme is ConnectionType.FILES:
             return _files(parts, options)
+        if scheme is ConnectionType.S3:
+            return _bucket(parts, options)
         return _database(parts, scheme, options)
     except ValidationError as error:
         raise InvalidInput(f"The URL does not describe a connection: {invalid(error, Connection).message}") from None
@@ -55,7 +63,7 @@ def _split(url: str) -> tuple[SplitResult, ConnectionType]:
     except ValueError:
         raise InvalidInput(f"The URL cannot be read: write {EXAMPLES}.") from None
     name = TYPE_ALIASES.get(parts.scheme.lower(), parts.scheme.lower())
-    if name not in {*DATABASES, ConnectionType.FILES}:
+    if name not in {*ConnectionType}:
         raise InvalidInput(f"There is no scheme {parts.scheme!r}: write {EXAMPLES}.")
     try:
         _ = parts.port
@@ -71,6 +79,22 @@ def _files(parts: SplitResult, options: dict[str, str]) -> Place:
         {"name": "files", "type": "files", "spec": {"files": {"basePath": unquote(parts.path)}}}
     )
     return Place(connection, None, None, options.get("format", "parquet"), options.get("compression"))
+
+
+def _bucket(parts: SplitResult, options: dict[str, str]) -> Place:
+    """A bucket or a folder in it, or objects of it: what ends as files do, or holds a wildcard."""
+    if not parts.netloc or "@" in parts.netloc or ":" in parts.netloc:
+        raise InvalidInput(
+            "An S3 URL has a bucket and a folder, such as s3://bucket/folder/?endpoint=https://host: its keys stand in "
+            "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY."
+        )
+    key = unquote(parts.path).strip("/")
+    alone = bool(_OBJECT.search(key)) and not parts.path.endswith("/")
+    store: dict[str, Any] = {_STORE[name]: value for name, value in options.items() if name in _STORE}
+    store["scope"] = {"bucket": parts.netloc, "prefix": "" if alone else key}
+    connection = Connection.model_validate({"name": "s3", "type": "s3", "spec": {"s3": store}})
+    form = options.get("format", "parquet"), options.get("compression")
+    return Place(connection, None, None, *form, objects=(key,) if alone else ())
 
 
 def _database(parts: SplitResult, kind: ConnectionType, options: dict[str, str]) -> Place:

@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from rowferry.config.connection import Connection
-from rowferry.config.stream import Consistency, SchemaPolicy, SourceFiles, StructureOptions, TargetSpec, WriteMode
+from rowferry.config.source_files import SourceFiles, SourceS3
+from rowferry.config.stream import Consistency, SchemaPolicy, StructureOptions, TargetSpec, WriteMode
 from rowferry.model.chunks import Chunk, Committed
 from rowferry.model.digests import Bucket, Digest, RowDigest, RowId, Spelling, View
 from rowferry.model.findings import Finding, Remark
@@ -26,17 +27,21 @@ from rowferry.typemap.treatment import Policies, Treated, Want
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from rowferry.connectors.changes import Applier, ChangeSource, ChangesRequest, Recorder
+
 
 @dataclass(frozen=True, slots=True)
 class Capabilities:
     """What an engine can do, as far as the layers above must know.
 
-    `schemas`: databases hold schemas (PostgreSQL). `source`, `target`: rows can be read, written.
+    `schemas`: databases hold schemas (PostgreSQL). `source`, `target`: rows can be read, written. `echoes`: what
+    foreign keys do to other rows stands in the engine's log, too.
     """
 
     schemas: bool = False
     source: bool = True
     target: bool = True
+    echoes: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +85,8 @@ class Server(Protocol):
 class SourceRequest:
     """Where a stream reads: `database`, and `schema` where the engine has them (None: the engine's default).
 
-    `files`: which files, where they are the source. `rejects`: the folder for rows that cannot be read, which are left
-    out then (None: such a row is an error).
+    `files`, `s3`: which files or objects, where they are the source. `rejects`: the folder for rows that cannot be
+    read, which are left out then (None: such a row is an error).
     """
 
     connection: Connection
@@ -89,6 +94,7 @@ class SourceRequest:
     schema: str | None = None
     files: SourceFiles | None = None
     rejects: Path | None = None
+    s3: SourceS3 | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,7 +218,10 @@ class Unwatched:
 
 @dataclass(frozen=True, slots=True)
 class TargetRequest:
-    """Where and how a stream writes. `stream_id` names it in the target's journal."""
+    """Where and how a stream writes. `stream_id` names it in the target's journal.
+
+    `followed`: the source's log is applied to what is written.
+    """
 
     connection: Connection
     spec: TargetSpec
@@ -220,6 +229,11 @@ class TargetRequest:
     schema_policy: SchemaPolicy
     write_mode: WriteMode
     uploads: UploadWatch = field(default_factory=Unwatched)
+    followed: bool = False
+
+    def upserts(self, table: PlannedTable) -> bool:
+        """Whether a row may be there already under its key. Before a log is followed that is so in old tables alone."""
+        return self.write_mode is WriteMode.UPSERT and (table.existing or not self.followed)
 
     @property
     def structure(self) -> StructureOptions:
@@ -354,8 +368,8 @@ class Target(Protocol):
 class DigestRequest:
     """One side of a comparison: `database` and `schema` as for a source, `spec` what a stream wrote there, if it did.
 
-    `planned` are the tables that it wrote, for a target that cannot be asked what its columns are. `files` as for
-    a source, `skipping`: rows of them that cannot be read were left out.
+    `planned` are the tables that it wrote, for a target that cannot be asked what its columns are. `files` and
+    `s3` as for a source, `skipping`: rows of them that cannot be read were left out.
     """
 
     connection: Connection
@@ -365,6 +379,7 @@ class DigestRequest:
     planned: Sequence[PlannedTable] = ()
     files: SourceFiles | None = None
     skipping: bool = False
+    s3: SourceS3 | None = None
 
 
 class Digests(Protocol):
@@ -417,3 +432,6 @@ class Connector:
     open_source: Callable[[SourceRequest], Source] | None = None
     open_target: Callable[[TargetRequest], Target] | None = None
     open_digests: Callable[[DigestRequest], Digests] | None = None
+    open_changes: Callable[[ChangesRequest], ChangeSource] | None = None
+    open_applier: Callable[[TargetRequest, Sequence[PlannedTable]], Applier] | None = None
+    open_recorder: Callable[[TargetRequest, Sequence[PlannedTable]], Recorder] | None = None

@@ -6,6 +6,7 @@ from functools import cache
 from importlib import import_module
 
 from rowferry.connectors.base import Connector
+from rowferry.connectors.members import Federation
 from rowferry.errors import InvalidInput
 
 CONNECTORS = {
@@ -24,4 +25,16 @@ def connector(engine: str) -> Connector:
         raise InvalidInput(f"There is no connector for {engine} yet; there are {', '.join(sorted(CONNECTORS))}.")
     module, _, name = CONNECTORS[engine].partition(":")
     found: Connector = getattr(import_module(module), name)
+    return found
+
+
+FEDERATION = "rowferry.connectors.federated:FEDERATION"
+"""The place of what runs queries over several sources."""
+
+
+@cache
+def federation() -> Federation:
+    """What runs queries over several sources."""
+    module, _, name = FEDERATION.partition(":")
+    found: Federation = getattr(import_module(module), name)
     return found

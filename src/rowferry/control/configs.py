@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from rowferry.config.connection import DATABASES, Connection
-from rowferry.config.storage import s3_target
+from rowferry.config.roots import real_path
+from rowferry.config.storage import s3_source, s3_target
 from rowferry.config.stream import SourceConnection, StreamConfig
+from rowferry.control import several
 from rowferry.control.connections import Connections
 from rowferry.errors import Conflict, Detail, InvalidInput, NotFound
 from rowferry.model.streams import ACTIVE, Mode
@@ -101,6 +102,7 @@ class Configs:
         for at, source in enumerate(sources):
             details += _misfits_of_source(f"source.connections.{at}", source, found[source.connection_id], config.mode)
         details += _misfits_of_target(config, found[config.target.id])
+        details = details or several.misfits(config, found)
         if details:
             raise InvalidInput(f"{details[0].path} {details[0].message}.", details=details)
 
@@ -126,19 +128,25 @@ def _misfits_of_source(path: str, source: SourceConnection, connection: Connecti
     engine = connection.engine
     if mode is Mode.CDC and connection.type not in DATABASES:
         return [Detail(f"{path}.connectionId", "must name a database connection: mode cdc reads a database's log")]
-    if source.files and engine != "files":
+    if source.files and engine not in ("files", "s3"):
         return [Detail(f"{path}.files", f"needs a files connection, and {connection.name!r} leads to {engine}")]
     if source.files and connection.spec.files and not _below(connection.spec.files.base_path, source.files.base_path):
         message = f"must be the folder of {connection.name!r} or one below it"
         return [Detail(f"{path}.files.basePath", message)]
     if source.s3 and engine != "s3":
         return [Detail(f"{path}.s3", f"needs an S3 connection, and {connection.name!r} leads to {engine}")]
+    if engine == "s3":
+        try:
+            s3_source(connection, source.database, source.files, source.s3)
+        except InvalidInput as error:
+            place = "s3" if source.s3 else "files" if source.files else "database"
+            return [Detail(f"{path}.{place}", f"does not fit: {error.message.rstrip('.')}")]
     return []
 
 
 def _below(base: str, folder: str) -> bool:
-    there = Path(base).expanduser().resolve()
-    return (there / Path(folder).expanduser()).resolve().is_relative_to(there)
+    there = real_path(base, "basePath")
+    return real_path(folder, "basePath", there).is_relative_to(there)
 
 
 def _misfits_of_target(config: StreamConfig, connection: Connection) -> list[Detail]:
@@ -148,7 +156,9 @@ def _misfits_of_target(config: StreamConfig, connection: Connection) -> list[Det
             return [Detail(f"target.spec.{kind}", message)]
     if connection.engine == "s3":
         try:
-            s3_target(connection, config.target.spec)
+            target = s3_target(connection, config.target.spec)
+            if target.upload.keep_local_files:
+                connection.roots.place(target.output_directory, "outputDirectory")
         except InvalidInput as error:
             return [Detail("target.spec", f"does not fit: {error.message.rstrip('.')}")]
     return []

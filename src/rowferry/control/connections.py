@@ -11,6 +11,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from rowferry.config.connection import Connection
+from rowferry.config.roots import ANYWHERE, Roots
 from rowferry.config.secrets import REDACTED, join, split
 from rowferry.connectors.base import Server
 from rowferry.connectors.registry import connector
@@ -45,14 +46,17 @@ class Connections:
         box: Box,
         opener: Callable[[Connection], Server] = open_server,
         references: References | None = None,
+        roots: Roots = ANYWHERE,
     ) -> None:
         self._store = store
         self._box = box
         self._open = opener
         self._references = references or References()
+        self._roots = roots
 
     def create(self, connection: Connection) -> ConnectionRecord:
-        """Save a new connection."""
+        """Save a new connection; InvalidInput when it leads to a folder that this server does not serve."""
+        self._check_places(connection)
         made = new_id("conn")
         record = self._record(made.id, made.created, connection)
         self._store.connections.add(record)
@@ -72,17 +76,19 @@ class Connections:
     def resolve(self, connection_id: str) -> Connection:
         """The connection with its secrets, ready to be opened.
 
-        SecretUnreadable when the key has changed, SecretUnavailable when a secret that is kept elsewhere is not there.
+        SecretUnreadable when the key has changed, SecretUnavailable when a secret that is kept elsewhere is not there,
+        InvalidInput when it leads to a folder that this server does not serve, or no longer.
         """
-        return self._references.filled(self._connection(self.get(connection_id)))
+        return self._ready(self._connection(self.get(connection_id)))
 
     def look(self, connection_id: str) -> Connection:
         """The connection without its secrets, to see where it leads."""
-        return Connection.model_validate(self.get(connection_id).document)
+        return Connection.model_validate(self.get(connection_id).document).within(self._roots)
 
     def update(self, connection_id: str, connection: Connection) -> ConnectionRecord:
         """Put another connection in its place. A secret that is left out stays, if its part of the document does."""
         old = self.get(connection_id)
+        self._check_places(connection)
         record = self._record(old.id, old.created, self._with_secrets_of(old, connection))
         if not self._store.connections.replace(record):
             raise NotFound("This connection has just been deleted.")
@@ -114,16 +120,26 @@ class Connections:
         """
         if connection_id is not None:
             connection = self._with_secrets_of(self.get(connection_id), connection)
-        with closing(self._open(self._references.filled(connection))) as server:
+        with closing(self._open(self._ready(connection))) as server:
             server.ping()
 
     def ping(self, connection_id: str) -> None:
         """Test a saved connection."""
-        self.test(self.resolve(connection_id))
+        with closing(self.open(connection_id)) as server:
+            server.ping()
 
     def open(self, connection_id: str) -> Server:
         """The far end of a saved connection, to be closed by the caller."""
         return self._open(self.resolve(connection_id))
+
+    def _ready(self, connection: Connection) -> Connection:
+        self._check_places(connection)
+        return self._references.filled(connection).within(self._roots)
+
+    def _check_places(self, connection: Connection) -> None:
+        if connection.spec.files is not None:
+            self._roots.place(connection.spec.files.base_path, "basePath")
+        self._references.check(connection)
 
     def _record(self, connection_id: str, created: int, connection: Connection) -> ConnectionRecord:
         document, secrets = split(connection)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable
-from pathlib import Path
 
 from rowferry.config.connection import Connection
+from rowferry.config.roots import real_path
 from rowferry.config.storage import s3_target
 from rowferry.config.stream import SourceConnection, StreamConfig
 
@@ -22,7 +22,7 @@ def place(target: Connection, config: StreamConfig) -> str:
         words = (target.engine, target.spec.database.host, str(target.port), spec.db.database, spec.db.schema_ or "")
         return "/".join(words)
     if target.spec.files is not None:
-        return f"files:{Path(target.spec.files.base_path).resolve()}"
+        return f"files:{real_path(target.spec.files.base_path, 'basePath')}"
     if target.spec.s3 is None:
         return target.engine
     upload = s3_target(target, spec).upload
@@ -32,13 +32,17 @@ def place(target: Connection, config: StreamConfig) -> str:
 def footprint(
     target: Connection, config: StreamConfig, discover: Callable[[SourceConnection], Iterable[str]] | None
 ) -> list[str]:
-    """The names of every table that the config writes. Without `discover`, discovered tables are just `ANY`."""
+    """The names of every table that the config writes. Without `discover`, discovered tables are just `ANY`.
+
+    Of several sources a table may also be called by its alias and its name.
+    """
     names: set[str] = set()
     for part in config.source.connections:
         if part.tables or part.queries:
-            names |= {spec.name.rpartition(".")[2] for spec in part.tables} | {spec.name for spec in part.queries}
+            own = {spec.name.rpartition(".")[2] for spec in part.tables} | {spec.name for spec in part.queries}
         else:
-            names |= {name.rpartition(".")[2] for name in discover(part)} if discover else {ANY}
+            own = {name.rpartition(".")[2] for name in discover(part)} if discover else {ANY}
+        names |= own | ({f"{part.alias}_{name}" for name in own - {ANY}} if part.alias else set())
     where = place(target, config)
     return sorted(where + _SEPARATOR + name for name in names)
 

@@ -18,7 +18,7 @@ def table_names(connection: Connection, part: SourceConnection) -> list[str]:
     opener = connector(connection.engine).open_source
     if opener is None:
         return []
-    with closing(opener(SourceRequest(connection, part.database, part.schema_, part.files))) as source:
+    with closing(opener(SourceRequest(connection, part.database, part.schema_, part.files, s3=part.s3))) as source:
         return [table.name.name for table in source.tables([])]
 
 
@@ -34,5 +34,6 @@ def make_job(
         connections=found,
         elapsed=elapsed,
         workers=settings.workers,
+        roots=tuple(map(str, settings.files.folders or ())),
         rejects=str(settings.data_dir.resolve() / "rejects" / stream_id),
     )

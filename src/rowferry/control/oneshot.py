@@ -21,7 +21,7 @@ from rowferry.config.stream import StreamConfig
 from rowferry.config.urls import Place, is_url, parse
 from rowferry.config.wording import invalid
 from rowferry.errors import InvalidInput
-from rowferry.model.streams import Mode, StreamState
+from rowferry.model.streams import StreamState
 from rowferry.pipeline.job import Events, Job, Outcome
 from rowferry.pipeline.run import Run
 from rowferry.pipeline.signals import Signals
@@ -37,6 +37,8 @@ def job_from_urls(
     if start.connection.spec.database is not None and not start.database:
         raise InvalidInput("The source's URL names no database: add it behind the host.")
     part: dict[str, Any] = {"connectionId": "source", "database": start.database, "schema": start.schema}
+    if start.objects:
+        part["s3"] = _objects(start)
     if tables:
         part["tables"] = [{"name": name} for name in tables]
     document = {
@@ -57,6 +59,8 @@ def job_from_document(document: Mapping[str, Any], workers: int = 2) -> Job:
             place = _place(part["connectionId"])
             part["connectionId"] = f"source{number}"
             part.setdefault("database", place.database)
+            if place.objects:
+                part.setdefault("s3", _objects(place))
             connections[part["connectionId"]] = place.connection
         place = _place(filled["target"]["id"])
         filled["target"]["id"] = "target"
@@ -85,8 +89,16 @@ def _place(url: object) -> Place:
     return parse(url)
 
 
+def _objects(place: Place) -> dict[str, Any]:
+    """What is read of a bucket of which a URL names objects."""
+    scope = place.connection.spec.s3.scope if place.connection.spec.s3 else None
+    return {"bucket": scope.bucket if scope else "", "objects": list(place.objects)}
+
+
 def _target(place: Place, policies: Mapping[str, str]) -> dict[str, Any]:
-    if place.connection.spec.files is not None:
+    if place.objects:
+        raise InvalidInput("The target's URL names an object: name the folder that gets the tables' folders.")
+    if place.connection.spec.database is None:
         form = {"compression": place.compression} if place.compression else {}
         return {"files": {"fileFormat": place.file_format, "format": form, **policies}}
     if not place.database:
@@ -100,8 +112,6 @@ def _job(document: Mapping[str, Any], connections: Mapping[str, Connection], wor
         config = StreamConfig.model_validate(document)
     except ValidationError as error:
         raise invalid(error, StreamConfig) from None
-    if config.mode is Mode.CDC:
-        raise InvalidInput("Mode cdc is not there yet: use mode convert.")
     name = _name(config, connections)
     return Job(
         stream_id=name, config=config, connections=dict(connections), workers=workers,

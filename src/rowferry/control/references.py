@@ -4,7 +4,7 @@
 |---|---|
 | `secret/data/aws/my-bucket`, `secret/data/db#password` | Vault or OpenBao, by the path of its HTTP interface |
 | `env:NAME` | the server's environment |
-| `file:/path` | a file on the server's machine |
+| `file:/path` | a file on the server's machine, below one of the folders for secrets |
 
 Behind `#` stands the name of a field; a variable or a file has fields when it holds a JSON object.
 """
@@ -20,10 +20,13 @@ from typing import Any
 
 from pydantic import SecretStr
 
-from rowferry.config.connection import Connection, DatabaseSpec, S3Credentials, S3Spec
-from rowferry.errors import SecretUnavailable
+from rowferry.config.connection import Connection, DatabaseSpec, S3Credentials, S3Spec, Ssl
+from rowferry.config.roots import ANYWHERE, Roots
+from rowferry.connectors.files.anchored import opened
+from rowferry.errors import InvalidInput, SecretUnavailable
 
 _LONGEST = 64 * 1024
+_LONGEST_PEM = 4 * 1024 * 1024
 _PATIENCE = 10
 """Seconds that Vault is given to answer."""
 
@@ -59,11 +62,15 @@ class VaultAccess:
 
 
 class References:
-    """Puts secrets into connections in the place of references. Thread-safe; SecretUnavailable when one is missing."""
+    """Puts secrets and certificates into connections in the place of references and paths.
 
-    def __init__(self, environment: Mapping[str, str] = os.environ) -> None:
+    Thread-safe. SecretUnavailable when one is missing, InvalidInput for a file that lies outside of `roots`.
+    """
+
+    def __init__(self, environment: Mapping[str, str] = os.environ, roots: Roots = ANYWHERE) -> None:
         self._environment = environment
-        self._read: dict[str, Callable[[str], Secret]] = {"env": self._variable, "file": _file}
+        self._roots = roots
+        self._read: dict[str, Callable[[str], Secret]] = {"env": self._variable, "file": self._file}
 
     def filled(self, connection: Connection) -> Connection:
         """The connection with its secrets; the same one when it has no references."""
@@ -72,7 +79,60 @@ class References:
             spec = spec.model_copy(update={"database": self._database(spec.database, spec.database.password_ref)})
         if spec.s3 is not None and spec.s3.credentials is not None and spec.s3.credentials.credentials_ref:
             spec = spec.model_copy(update={"s3": self._s3(spec.s3, spec.s3.credentials.credentials_ref)})
-        return connection if spec is connection.spec else connection.model_copy(update={"spec": spec})
+        ssl = connection.ssl if connection.ssl is None else self._ssl(connection.ssl)
+        if spec is connection.spec and ssl is connection.ssl:
+            return connection
+        return connection.model_copy(update={"spec": spec, "ssl": ssl})
+
+    def check(self, connection: Connection) -> None:
+        """InvalidInput for a file that could not be read later on, because it lies outside of the roots."""
+        spec = connection.spec
+        written = [
+            spec.database and spec.database.password_ref,
+            spec.s3 and spec.s3.credentials and spec.s3.credentials.credentials_ref,
+        ]
+        for reference in (one for one in written if isinstance(one, str)):
+            kind, _, rest = reference.partition("#")[0].partition(":")
+            if kind == "file":
+                self._roots.place(rest, "The secret's file")
+        for name in ("ca", "client_cert"):
+            path = getattr(connection.ssl, name, None)
+            if path and not _is_pem(path):
+                self._roots.place(path, f"ssl.{name}")
+
+    def _ssl(self, ssl: Ssl) -> Ssl:
+        """With PEM texts in the place of paths, so that nobody has to follow a path later on."""
+        key = ssl.client_key.get_secret_value() if ssl.client_key else None
+        found = {"ca": self._pem(ssl.ca, "ssl.ca"), "client_cert": self._pem(ssl.client_cert, "ssl.client_cert")}
+        text = self._pem(key, "ssl.client_key")
+        if (found["ca"], found["client_cert"], text) == (ssl.ca, ssl.client_cert, key):
+            return ssl
+        return ssl.model_copy(update={**found, "client_key": None if text is None else SecretStr(text)})
+
+    def _pem(self, written: str | None, what: str) -> str | None:
+        if not written or _is_pem(written) or self._roots.folders is None:
+            return written
+        try:
+            text = _content(self._roots.place(written, what), _LONGEST_PEM)
+        except InvalidInput:
+            raise InvalidInput(
+                f"{what} must be PEM text, or a file below one of the folders that {self._roots.setting} names."
+            ) from None
+        except (OSError, UnicodeDecodeError):
+            text = ""
+        if not _is_pem(text):
+            raise SecretUnavailable(f"{what} names no file that can be read and holds PEM text: correct its path.")
+        return text
+
+    def _file(self, name: str) -> Secret:
+        path = self._roots.place(name, "The secret's file")
+        try:
+            return _parsed(_content(path, _LONGEST).rstrip("\r\n"))
+        except OSError as error:
+            reason = (error.strerror or type(error).__name__).lower()
+            raise SecretUnavailable(f"The secret's file {path} cannot be read: {reason}.") from error
+        except UnicodeDecodeError:
+            raise SecretUnavailable(f"The secret's file {path} holds no text.") from None
 
     def _database(self, spec: DatabaseSpec, reference: str) -> DatabaseSpec:
         password = SecretStr(_one(self._secret(reference), reference))
@@ -117,20 +177,16 @@ class References:
         return read(VaultAccess.of(self._environment), path, _PATIENCE)
 
 
-def _file(name: str) -> Secret:
-    path = Path(name).expanduser()
-    try:
-        with path.open("rb") as file:
-            content = file.read(_LONGEST + 1)
-    except OSError as error:
-        reason = (error.strerror or type(error).__name__).lower()
-        raise SecretUnavailable(f"The secret's file {path} cannot be read: {reason}.") from error
-    if len(content) > _LONGEST:
+def _is_pem(written: str) -> bool:
+    return "-----BEGIN" in written
+
+
+def _content(path: Path, longest: int) -> str:
+    with os.fdopen(opened(path), "rb") as file:
+        content = file.read(longest + 1)
+    if len(content) > longest:
         raise SecretUnavailable(f"The secret's file {path} is too long for a secret.")
-    try:
-        return _parsed(content.decode().rstrip("\r\n"))
-    except UnicodeDecodeError:
-        raise SecretUnavailable(f"The secret's file {path} holds no text.") from None
+    return content.decode()
 
 
 def _parsed(text: str) -> Secret:

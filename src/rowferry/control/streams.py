@@ -25,8 +25,8 @@ from rowferry.control.jobs import make_job, table_names
 from rowferry.control.stats import stats_document
 from rowferry.control.validate import validate
 from rowferry.control.verifications import record_comparison
-from rowferry.errors import Conflict, InvalidInput, NotFound, Recovery, RowferryError
-from rowferry.model.streams import ACTIVE, MOVES, TERMINAL, Action, Mode, Stage, StreamState
+from rowferry.errors import Conflict, NotFound, Recovery, RowferryError
+from rowferry.model.streams import ACTIVE, MOVES, TERMINAL, Action, Stage, StreamState
 from rowferry.pipeline.job import Job
 from rowferry.state.ids import has_id_shape, new_id
 from rowferry.state.records import StreamRecord
@@ -87,8 +87,6 @@ class Streams:
     def start(self, config_id: str) -> str:
         """Start a stream of the config; Conflict when it would meet another one on the target."""
         record, config = self._configs.get(config_id)
-        if config.mode is Mode.CDC:
-            raise InvalidInput("Mode cdc is not there yet: use mode convert.")
         made = new_id("stream")
         stream = StreamRecord(
             id=made.id,
@@ -131,7 +129,7 @@ class Streams:
         record = self.get(stream_id)
         self._check(record, Action.STOP)
         by_itself = self._end(stream_id, StreamState.STOPPED, Halt(), 0.0 if force else PATIENCE)
-        self._move(stream_id, ACTIVE, StreamState.STOPPED, finished_at=time.time())
+        self._move(stream_id, ACTIVE | {StreamState.FAILED}, StreamState.STOPPED, finished_at=time.time())
         if not by_itself:
             self._clean_up(self.get(stream_id))
 
@@ -189,6 +187,7 @@ class Streams:
                 self._store.streams.update(stream_id, targets=refined(record.targets, names))
         live.progress, live.elapsed = progress, progress.elapsed
         self._metrics.stream(stream_id, "RUNNING", progress.read, progress.written, progress.elapsed)
+        self._metrics.lag(stream_id, progress.lag, progress.behind)
         if time.monotonic() - live.saved > SAVE_EVERY:
             live.saved = time.monotonic()
             self._store.streams.update(stream_id, **_fields(progress))
@@ -246,7 +245,7 @@ class Streams:
             self._take_up(replace(record, elapsed=live.elapsed), live.restarts + 1)
 
     def _launch(self, record: StreamRecord, expected: Iterable[StreamState], restarts: int = 0) -> None:
-        job = self._job(record)
+        job = self._job(record).model_copy(update={"again": record.status is StreamState.RUNNING})
         live = self._live[record.id] = _Live(record.elapsed)
         live.restarts = restarts
         fields: dict[str, Any] = {"journal": True, "targets": record.targets, "error": None, "finished_at": None}
@@ -318,7 +317,7 @@ class Streams:
 
     def _discover(self, part: SourceConnection) -> Iterable[str]:
         connection = self._connections.look(part.connection_id)
-        if part.files:
+        if part.files or part.s3:
             return table_names(connection, part)
         database = part.database or (connection.spec.database.database if connection.spec.database else None)
         with closing(self._connections.open(part.connection_id)) as server:

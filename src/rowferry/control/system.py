@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
@@ -72,7 +71,7 @@ class System:
         """Where the server runs."""
         if _DOCKER_MARK.exists():
             return InstallMode.DOCKER
-        return InstallMode.DESKTOP if _is_loopback(self._settings.host) else InstallMode.SERVER
+        return InstallMode.DESKTOP if self._settings.loopback else InstallMode.SERVER
 
     @property
     def export_path(self) -> Path:
@@ -103,10 +102,3 @@ def _probe(probe: Callable[[], None]) -> Health:
     except RowferryError:
         return Health.CRITICAL
     return Health.PASSING
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

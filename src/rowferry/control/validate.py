@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import ExitStack, closing
 from dataclasses import asdict
 from typing import Any
@@ -9,8 +10,10 @@ from typing import Any
 from rowferry.connectors.base import PlannedTable
 from rowferry.errors import ConnectionFailed, InvalidInput, RowferryError
 from rowferry.model.findings import Finding, Severity
+from rowferry.model.streams import Mode
 from rowferry.pipeline.job import Job
-from rowferry.pipeline.plan import Plan, make_plan, open_sources, open_target
+from rowferry.pipeline.origins import open_sources
+from rowferry.pipeline.plan import Plan, make_plan, missing, open_changes, open_target
 
 
 def validate(job: Job) -> dict[str, Any]:
@@ -18,24 +21,28 @@ def validate(job: Job) -> dict[str, Any]:
 
     ConnectionFailed when an end cannot be reached.
     """
+    findings: list[Finding] = []
     with ExitStack() as stack:
         sources = [stack.enter_context(closing(source)) for source in open_sources(job)]
         target = stack.enter_context(closing(open_target(job)))
         try:
             plan = make_plan(job, sources, target, prepared=False)
+            if job.config.mode is Mode.CDC:
+                log = stack.enter_context(closing(open_changes(job)))
+                findings = missing(job, log, plan)
         except (ConnectionFailed, InvalidInput):
             raise
         except RowferryError as error:
             refusal = Finding(Severity.ERROR, "", error.message)
             return {"ok": False, "tables": [], "findings": [asdict(refusal)]}
-    return _document(plan)
+    return _document(plan, [*plan.findings, *findings])
 
 
-def _document(plan: Plan) -> dict[str, Any]:
+def _document(plan: Plan, findings: Sequence[Finding]) -> dict[str, Any]:
     return {
-        "ok": all(finding.severity is not Severity.ERROR for finding in plan.findings),
+        "ok": all(finding.severity is not Severity.ERROR for finding in findings),
         "tables": [_table(table) for table in plan.tables],
-        "findings": [asdict(finding) for finding in plan.findings],
+        "findings": [asdict(finding) for finding in findings],
     }
 
 

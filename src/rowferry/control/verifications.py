@@ -17,7 +17,7 @@ from rowferry.control.connections import Connections
 from rowferry.control.fleet import Listener
 from rowferry.control.jobs import make_job
 from rowferry.errors import Conflict, NotFound, RowferryError, WorkerLost
-from rowferry.model.streams import TERMINAL, StreamState, VerificationState
+from rowferry.model.streams import TERMINAL, Mode, StreamState, VerificationState
 from rowferry.pipeline.job import Job
 from rowferry.pipeline.verify import check_comparable
 from rowferry.state.ids import has_id_shape, new_id
@@ -131,7 +131,7 @@ class Verifications:
     def _check(self, stream: StreamRecord) -> None:
         if stream.status in _CUT:
             raise Conflict(f"{stream.id} ended at {_CUT[stream.status]}: which rows it left out cannot be known.")
-        if stream.status not in TERMINAL:
+        if stream.status not in TERMINAL and stream.mode is not Mode.CDC:
             raise Conflict(
                 f"{stream.id} is {stream.status.value}: it can be verified once it has ended.",
                 extra={"field": "status", "value": stream.status.value, "message": "the stream has not ended"},

@@ -7,14 +7,16 @@ dies, a later run copies just the chunks that have no entry.
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeVar
 
 from rowferry.connectors.base import ChunkSize, Journal, PlannedTable, Target
-from rowferry.errors import Cancelled, Recovery, RowferryError, WriteFailed
+from rowferry.errors import Cancelled, ConnectionFailed, ConnectionLost, Recovery, RowferryError, WriteFailed
+from rowferry.model.changes import Position
 from rowferry.model.chunks import Chunk, Committed
 from rowferry.model.streams import StreamState
 from rowferry.pipeline.job import Events
@@ -29,11 +31,17 @@ CHUNK_BYTES = 16 * 1024 * 1024
 """About how much of a table one chunk holds: what a reader may pile up, and what a crash makes us copy again."""
 
 BACKOFF = (0.2, 0.5, 1.0, 2.0, 5.0)
-"""Seconds between the tries of a chunk whose connection was lost."""
+"""Seconds between the tries of a chunk whose connection was lost; the last one again and again."""
+
+PATIENCE = 60.0
+"""Seconds for which a chunk is tried."""
 
 T = TypeVar("T")
 Finisher = Callable[[PlannedTable], None]
 Task = Callable[[], None]
+Moment = Callable[[], Position | None]
+
+_WHOLE = ChunkSize(rows=1 << 62, size=1 << 62)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +51,31 @@ class Watch:
     meter: Meter
     signals: Signals
     events: Events
+
+
+class Pauses:
+    """The pauses between tries after a connection was lost, for `patience` seconds in all; other errors end them.
+
+    A server that was lost may refuse connections for a while, until it is back. `reached`: the servers were reached
+    before, so that even the first of such errors is one of these.
+    """
+
+    def __init__(self, patience: float, *, reached: bool = False) -> None:
+        self._patience = patience
+        self.reached = reached
+        self._tries = 0
+        self._since = time.monotonic()
+
+    def after(self, error: RowferryError) -> float | None:
+        """How many seconds to wait after this error; None to give up."""
+        lost = self.reached and isinstance(error, ConnectionFailed)
+        again = error.policy.recovery is Recovery.RETRY or lost
+        if not again or time.monotonic() - self._since > self._patience:
+            return None
+        pause = BACKOFF[min(self._tries, len(BACKOFF) - 1)]
+        self._tries += 1
+        self.reached = True
+        return pause
 
 
 class Budget:
@@ -92,7 +125,11 @@ class _Unfinished:
 
 
 class Copy:
-    """One run's copying. `finish` is called for each table after its last chunk, in the thread that wrote it."""
+    """One run's copying. `finish` is called for each table after its last chunk, in the thread that wrote it.
+
+    `moment`: the place in the source's log at which reads are made just now, for a source whose log is followed
+    afterwards. Then a table without a key is one chunk, so that all of it is of one moment.
+    """
 
     def __init__(
         self,
@@ -104,6 +141,7 @@ class Copy:
         budget: Budget,
         watch: Watch,
         finish: Finisher,
+        moment: Moment | None = None,
     ) -> None:
         self._plan = plan
         self._target = target
@@ -114,6 +152,7 @@ class Copy:
         self._signals = watch.signals
         self._events = watch.events
         self._finish = finish
+        self._moment = moment
         self._done: dict[str, set[int]] = {}
         self._tasks: deque[Task] = deque()
         self._open_tables = 0
@@ -161,7 +200,7 @@ class Copy:
                 self._failure = error
             self._changed.notify_all()
         if not isinstance(error, Cancelled):
-            self._signals.end(StreamState.FAILED)
+            self._signals.end(StreamState.FAILED, error if isinstance(error, RowferryError) else None)
 
     def _open(self, table: PlannedTable) -> None:
         """Split a table into chunks, journalled before the first is copied, and queue those that are not done."""
@@ -169,7 +208,8 @@ class Copy:
         self._meter.status(name, "RUNNING")
         chunks = self._journal.chunks.get(name)
         if chunks is None:
-            chunks = self._retry(lambda: self._plan.source_of(table).chunks(table.reading, self._size))
+            size = _WHOLE if self._moment and not table.source.key else self._size
+            chunks = self._retry(lambda: self._plan.source_of(table).chunks(table.reading, size))
             self._retry(lambda: self._target.begin(table, chunks))
         done = self._done.get(name, set())
         left = [chunk for chunk in chunks if chunk.number not in done]
@@ -198,8 +238,10 @@ class Copy:
         name = str(table.target.name)
         meter = self._meter.chunk(name)
         try:
+            at = self._moment() if self._moment else None
+            chunk = replace(chunk, at=at)
             with closing(self._plan.source_of(table).read(table.reading, chunk)) as rows:
-                crossing = Crossing(table, self._plan.holds[name]).take(rows, chunk)
+                crossing = Crossing(table, self._plan.holds[name]).take(self._of_moment(rows, at), chunk)
                 batches = self._budget.cut(crossing) if self._budget.limit else crossing
                 entry = self._target.write(table, chunk, meter.count(self._signals.guard(batches)))
         except BaseException:
@@ -208,6 +250,12 @@ class Copy:
         if meter.rows != entry.rows:
             self._settle_difference(meter, entry, chunk)
         return entry
+
+    def _of_moment(self, rows: Iterator[pa.RecordBatch], at: Position | None) -> Iterator[pa.RecordBatch]:
+        """The same rows; a lost connection where the moment that they should be of has meanwhile been lost."""
+        yield from rows
+        if self._moment and self._moment() != at:
+            raise ConnectionLost("The snapshot of the source was lost while a chunk was read.")
 
     def _settle_difference(self, meter: ChunkMeter, entry: Committed, chunk: Chunk) -> None:
         """A chunk that turns out to be committed already was not read now; any other difference is a fault."""
@@ -221,15 +269,16 @@ class Copy:
 
     def _retry(self, action: Callable[[], T]) -> T:
         """Try again after a lost connection, with growing pauses; other errors pass."""
-        for pause in BACKOFF:
+        pauses = Pauses(PATIENCE)
+        while True:
             try:
                 return action()
             except RowferryError as error:
                 if self._signals.ending is not None:
                     raise Cancelled("The work was cut off.") from error
-                if error.policy.recovery is not Recovery.RETRY:
+                pause = pauses.after(error)
+                if pause is None:
                     raise
                 self._events.log("warning", f"{error.message} Trying again in {pause} s.", "error")
                 if self._signals.wait(pause):
                     raise Cancelled("The run ends.") from error
-        return action()

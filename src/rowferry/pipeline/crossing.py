@@ -131,12 +131,17 @@ _FLOATS: dict[OddValue, Search] = {OddValue.NOT_FINITE: _not_finite, OddValue.NE
 
 
 def _has_nul(array: pa.Array) -> bool:
-    """Whether any of the texts holds a NUL: one search through the bytes of all of them."""
+    """Whether any of the texts holds a NUL: one search through the bytes of all of them.
+
+    Those may have something where a value is NULL, so what is found is looked for once more without these.
+    """
     _, offsets, data = array.buffers()
     if data is None or not len(array):
         return False
     ends = np.frombuffer(offsets, np.int32, len(array) + 1, array.offset * 4)
-    return _NUL.search(memoryview(data)[ends[0] : ends[-1]]) is not None
+    if _NUL.search(memoryview(data)[ends[0] : ends[-1]]) is None:
+        return False
+    return not array.null_count or _has_nul(array.drop_null())
 
 
 def _has_empty(array: pa.Array) -> bool:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from rowferry.bus.messages import Progress
 from rowferry.config.connection import Connection
 from rowferry.config.fields import Spec
+from rowferry.config.roots import Roots
 from rowferry.config.stream import MalformedRows, StreamConfig
 from rowferry.errors import RowferryError
 from rowferry.model.digests import Comparison
@@ -25,7 +26,8 @@ class Job(Spec):
     `connections` holds every connection the config names, by its id. `elapsed`: seconds the stream ran
     before. `workers`: chunks copied at the same time. `forget_only`: just remove the target's journal.
     `verify_only`: just compare what a stream of this config has read and written. `rejects`: the folder for rows of
-    files that cannot be read.
+    files that cannot be read. `roots`: the folders of this machine that the connections may lead to (None: any).
+    `again`: the stream was under way when its worker or the server ended, so its databases were there.
     """
 
     stream_id: str
@@ -36,6 +38,15 @@ class Job(Spec):
     forget_only: bool = False
     verify_only: bool = False
     rejects: str | None = None
+    roots: tuple[str, ...] | None = None
+    again: bool = False
+
+    @model_validator(mode="after")
+    def _within(self) -> Self:
+        if self.roots is not None:
+            roots = Roots(tuple(map(Path, self.roots)))
+            self.connections.update({name: one.within(roots) for name, one in self.connections.items()})
+        return self
 
     @property
     def skipping(self) -> Path | None:

@@ -65,6 +65,9 @@ class Meter:
         self._lock = threading.Lock()
         self._reading = self._uploading = 0
         self.stage = Stage.INIT
+        self.lag: float | None = None
+        self.behind: int | None = None
+        self.position: str | None = None
         self.rejected: Callable[[], int] = int
 
     @property
@@ -117,6 +120,15 @@ class Meter:
             count.written += entry.rows
             count.size += entry.size
 
+    def applied(self, table: str, rows: int, size: int) -> None:
+        """Changes of a table are on the target for good."""
+        with self._lock:
+            count = self._counts.setdefault(table, _Count())
+            count.read += rows
+            count.read_size += size
+            count.written += rows
+            count.size += size
+
     def resumed(self, entry: Committed) -> None:
         """A chunk was on the target for good before this run began."""
         with self._lock:
@@ -130,7 +142,7 @@ class Meter:
             count = self._counts[table]
             count.status = status
             if status == "RUNNING":
-                count.started = time.monotonic()
+                count.started, count.finished = time.monotonic(), None
             else:
                 count.finished = time.monotonic()
 
@@ -154,6 +166,9 @@ class Meter:
                 written_size=sum(count.size for count in counts),
                 rejected=self.rejected(),
                 tables=tables,
+                lag=self.lag,
+                behind=self.behind,
+                position=self.position,
             )
 
 

@@ -15,11 +15,13 @@ from rowferry.connectors.base import ChunkSize, Journal, PlannedTable, Source, T
 from rowferry.errors import Cancelled, Refused, RowferryError, SourceChanged
 from rowferry.model.digests import Comparison
 from rowferry.model.findings import Finding, Severity
-from rowferry.model.streams import Stage, StreamState
+from rowferry.model.streams import Mode, Stage, StreamState
 from rowferry.pipeline.copy import CHUNK_BYTES, Budget, Copy, Watch
+from rowferry.pipeline.follow import Following, release
 from rowferry.pipeline.job import Events, Job, Outcome
 from rowferry.pipeline.meter import Meter
-from rowferry.pipeline.plan import Plan, make_plan, open_sources, open_target
+from rowferry.pipeline.origins import open_sources
+from rowferry.pipeline.plan import Plan, make_plan, open_target
 from rowferry.pipeline.signals import Signals
 from rowferry.pipeline.uploads import Uploads
 from rowferry.pipeline.verify import compare, refuse_differences, verify
@@ -45,6 +47,7 @@ class Run:
         self._events = events
         self._signals = signals
         self._meter = Meter(job.elapsed)
+        self._uploads = Uploads(self._meter, events, job.stream_id)
         self._sources: list[Source] = []
         self._target: Target | None = None
         self._report: dict[Finding, None] = {}
@@ -75,12 +78,12 @@ class Run:
         self._over.set()
         reporter.join()
         self._signals.close()
-        return self._ended(*(self._result or (self._signals.ending or StreamState.FAILED, None)))
+        return self._ended(*(self._result or (self._signals.ending or StreamState.FAILED, self._signals.cause)))
 
     def _work(self) -> None:
         """Run the stages; how they ended becomes the result."""
         try:
-            self._result = (self._compared() if self._job.verify_only else self._stages(), None)
+            self._result = (self._worked(), None)
         except Cancelled:
             self._result = (self._signals.ending or StreamState.FAILED, None)
         except RowferryError as error:
@@ -92,18 +95,25 @@ class Run:
             fault = RowferryError("Rowferry itself failed: the worker's log has the details.")
             self._result = (StreamState.FAILED, fault)
 
+    def _worked(self) -> StreamState:
+        if self._job.verify_only:
+            return self._compared()
+        return self._following().run() if self._job.config.mode is Mode.CDC else self._stages()
+
     @property
     def _skips_data(self) -> bool:
         spec = self._job.config.target.spec.db
         return spec is not None and spec.skip_data
 
     def forget(self) -> None:
-        """Remove the stream's journal from the target."""
+        """Remove the stream's journal from the target, and what it left at the source."""
         target = self._target or open_target(self._job)
         try:
             target.forget()
         finally:
             target.close()
+            if self._job.config.mode is Mode.CDC:
+                release(self._job)
 
     def close(self) -> None:
         """Give back every connection."""
@@ -111,6 +121,11 @@ class Run:
             source.close()
         if self._target is not None:
             self._target.close()
+
+    def _following(self) -> Following:
+        target = self._open()
+        watch = Watch(self._meter, self._signals, self._events)
+        return Following(self._job, self._sources[0], target, watch, self._note, self._uploads)
 
     def _stages(self) -> StreamState:
         target = self._open()
@@ -149,7 +164,7 @@ class Run:
 
     def _open(self) -> Target:
         self._sources = open_sources(self._job)
-        self._target = open_target(self._job, Uploads(self._meter, self._events, self._job.stream_id))
+        self._target = open_target(self._job, self._uploads)
         self._meter.rejected = lambda: sum(one.rows for each in self._sources for one in each.rejected().values())
         for source in self._sources:
             self._signals.on_break(source.close)
@@ -204,8 +219,8 @@ class Run:
             return
         wish = self._job.config.source.options.consistency
         for source in self._sources:
-            tables = [table.source for table in plan.tables if plan.source_of(table) is source]
-            source.hold(wish, tables, self._job.workers)
+            if tables := [table.source for table in plan.read_at(source)]:
+                source.hold(wish, tables, self._job.workers)
         if wish is Consistency.SNAPSHOT and journal.committed:
             text = "What was copied before this run is of an earlier moment than what it reads in its new snapshot."
             self._note([Finding(Severity.WARNING, "", text)])
@@ -226,7 +241,7 @@ class Run:
             finish=lambda table: self._finish_table(target, table),
         ).run(self._job.workers)  # fmt: skip
         self._note([finding for source in self._sources for finding in _left_out(source)])
-        said = dict.fromkeys(source.consistency() for source in self._sources)
+        said = dict.fromkeys(source.consistency() for source in self._sources if plan.read_at(source))
         self._note([Finding(Severity.INFO, "", sentence) for sentence in said])
         return budget.reached
 

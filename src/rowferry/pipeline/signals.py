@@ -5,9 +5,10 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from rowferry.errors import Cancelled
+from rowferry.errors import Cancelled, RowferryError
 from rowferry.model.streams import StreamState
 
 if TYPE_CHECKING:
@@ -27,12 +28,14 @@ class Signals:
 
     def __init__(self) -> None:
         self._ending: StreamState | None = None
+        self.cause: RowferryError | None = None
         self._ended = threading.Event()
         self._lock = threading.RLock()  # an interrupt's handler runs in a thread that may hold it
         self._timers: list[threading.Timer] = []
         self._breakers: list[Callable[[], None]] = []
         self._broken = False
         self._broken_at = 0.0
+        self._least = 0.0
 
     def overdue(self, seconds: float) -> bool:
         """Whether work under way was cut off more than `seconds` ago."""
@@ -43,15 +46,20 @@ class Signals:
         """The state the run shall end in, or None while it shall go on."""
         return self._ending
 
-    def end(self, state: StreamState) -> None:
-        """Take no new chunk; what is under way may commit for `GRACE[state]` seconds, then it is cut off."""
+    def end(self, state: StreamState, cause: RowferryError | None = None) -> None:
+        """Take no new chunk; what is under way may commit for `GRACE[state]` seconds, then it is cut off.
+
+        `cause`: the error that ends the run, kept for when what is under way does not end in time.
+        """
         with self._lock:
             if self._ending is not None and state is not StreamState.STOPPED:
                 return
             self._ending = state
+            self.cause = cause
         self._ended.set()
-        if GRACE[state] > 0:
-            self._later(GRACE[state], self._break)
+        grace = GRACE[state] if state is StreamState.FAILED else max(GRACE[state], self._least)
+        if grace > 0:
+            self._later(grace, self._break)
         else:
             self._break()
 
@@ -66,6 +74,25 @@ class Signals:
             broken = self._broken
         if broken:
             breaker()
+
+    @contextmanager
+    def breaking(self, breaker: Callable[[], None]) -> Iterator[None]:
+        """`on_break` for as long as the block lasts."""
+        self.on_break(breaker)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._breakers.remove(breaker)
+
+    @contextmanager
+    def lasting(self, seconds: float) -> Iterator[None]:
+        """For as long as the block lasts, what is under way is given so many seconds at the least to commit."""
+        self._least = seconds
+        try:
+            yield
+        finally:
+            self._least = 0.0
 
     def wait(self, seconds: float) -> bool:
         """Sleep, but not longer than the run shall go on; whether it shall end."""

@@ -92,6 +92,7 @@ def shape(table: Table, source: Source, holds: Holds, wishes: Wishes, policies: 
                 type=treated.column.type if text and asked is None else neutral,
                 wanted=None if asked is None else asked[1].native,
                 read_as=None,
+                instead=(),
             )
         )
     tables = [replace(table, columns=tuple(columns)) for columns in (planned, read, compared)]

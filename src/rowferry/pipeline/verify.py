@@ -10,7 +10,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from typing import TypeVar
 
 from rowferry.config.stream import SourceConnection, WriteMode
@@ -28,9 +28,12 @@ from rowferry.model.digests import (
     RowKind,
     TableComparison,
 )
+from rowferry.model.streams import Mode
+from rowferry.model.tables import Table
 from rowferry.pipeline.job import Events, Job
+from rowferry.pipeline.origins import open_sources
 from rowferry.pipeline.pairs import Pair, Sides, missing_columns, pair
-from rowferry.pipeline.plan import Plan, make_plan, open_sources, open_target
+from rowferry.pipeline.plan import Plan, make_plan, open_target
 from rowferry.pipeline.signals import Signals
 from rowferry.pipeline.tally import MOST_NAMED, Found, Tally, differences
 
@@ -42,6 +45,8 @@ TOGETHER = 50_000
 
 AHEAD = 64
 """How many parts of a table are asked for before the first of them is looked at."""
+
+NOT_COMPARED = "is a query over several sources, of which none could make the checksums, so it was not compared"
 
 T = TypeVar("T")
 
@@ -68,6 +73,8 @@ def check_comparable(job: Job) -> None:
     config = job.config
     if config.target.spec.db is not None and config.target.spec.db.skip_data:
         raise Refused("skipData moves no rows, so there is nothing to verify.")
+    if config.mode is Mode.CDC and config.target.spec.db is None:
+        raise Refused("Changes in files are kept beside the rows, so the two sides are not meant to be equal.")
 
 
 def compare(job: Job, plan: Plan, events: Events, signals: Signals) -> Comparison:
@@ -80,16 +87,39 @@ def compare(job: Job, plan: Plan, events: Events, signals: Signals) -> Compariso
             stack.callback(pool.shutdown, wait=False, cancel_futures=True)
         # Opened last and so closed first: whatever is still asked when one table fails ends with its connection.
         ends = _open(job, plan, stack, signals)
-        extra_allowed = job.config.write_mode in (WriteMode.APPEND, WriteMode.UPSERT)
+        there = _there(ends, plan.tables)
+        followed = job.config.mode is Mode.CDC
+        extra_allowed = not followed and job.config.write_mode in (WriteMode.APPEND, WriteMode.UPSERT)
 
         def one(table: PlannedTable) -> TableComparison:
             signals.check()
-            found = _TableRun(ends[str(table.target.name)], team, signals, extra_allowed).compare(table)
+            sides = ends.get(str(table.target.name))
+            if sides is None:
+                found = TableComparison(str(table.source.name), str(table.target.name), equal=True, reason=NOT_COMPARED)
+                events.log("warning", f"Not verified {found.summary}.", table=found.target)
+                return found
+            found = _TableRun(sides, team, signals, extra_allowed).compare(table, there.get(str(table.target.name)))
             events.log("info" if found.equal else "warning", f"Verified {found.summary}.", table=found.target)
             return found
 
         compared = [future.result() for future in [tables.submit(one, table) for table in plan.tables]]
     return Comparison(tuple(compared), time.monotonic() - began)
+
+
+def _there(ends: Mapping[str, Sides], planned: Sequence[PlannedTable]) -> dict[str, Table]:
+    """What the target has of the tables, by name; it is asked once for all of them, unless some are missing."""
+    names = [str(table.target.name) for table in planned if str(table.target.name) in ends]
+    if not names:
+        return {}
+    target = ends[names[0]].target
+    try:
+        return dict(zip(names, target.tables([TableRequest(name) for name in names]), strict=True))
+    except MissingTable:
+        found = {}
+        for name in names:
+            with suppress(MissingTable):
+                (found[name],) = target.tables([TableRequest(name)])
+        return found
 
 
 def refuse_differences(found: Comparison) -> None:
@@ -101,7 +131,7 @@ def refuse_differences(found: Comparison) -> None:
 
 
 def _open(job: Job, plan: Plan, stack: ExitStack, signals: Signals) -> Mapping[str, Sides]:
-    """Both ends of each table, by the target table's name."""
+    """Both ends of each table, by the target table's name; a query over several sources has but one."""
     config = job.config
 
     def opened(request: DigestRequest) -> Digests:
@@ -115,17 +145,20 @@ def _open(job: Job, plan: Plan, stack: ExitStack, signals: Signals) -> Mapping[s
     def source(part: SourceConnection) -> Digests:
         connection = job.connections[part.connection_id]
         return opened(
-            DigestRequest(connection, part.database, part.schema_, files=part.files, skipping=job.skipping is not None)
+            DigestRequest(
+                connection, part.database, part.schema_, files=part.files, s3=part.s3, skipping=job.skipping is not None
+            )
         )
 
     db, connection = config.target.spec.db, job.connections[config.target.id]
     database, schema = (db.database, db.schema_) if db else (None, None)
     target = opened(DigestRequest(connection, database, schema, config.target.spec, plan.tables))
-    sides = [
-        Sides(source(part), target, job.connections[part.connection_id].engine == connection.engine)
-        for part in config.source.connections
-    ]
-    return {name: sides[place] for name, place in plan.places.items()}
+    sides = {
+        place: Sides(source(part), target, job.connections[part.connection_id].engine == connection.engine)
+        for place, part in enumerate(config.source.connections)
+        if place in plan.places.values()
+    }
+    return {name: sides[place] for name, place in plan.places.items() if place in sides}
 
 
 class _TableRun:
@@ -137,12 +170,10 @@ class _TableRun:
         self._signals = signals
         self._tally = Tally(extra_allowed)
 
-    def compare(self, table: PlannedTable) -> TableComparison:
-        """Compare; a table that is not there, or lacks a column, is no error but a difference."""
+    def compare(self, table: PlannedTable, there: Table | None) -> TableComparison:
+        """Compare with what is there; a table that is not, or lacks a column, is no error but a difference."""
         source, target = str(table.source.name), str(table.target.name)
-        try:
-            (there,) = self._sides.target.tables([TableRequest(target)])
-        except MissingTable:
+        if there is None:
             return TableComparison(source, target, equal=False, reason="is not on the target")
         missing = missing_columns(table, there)
         if missing:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from time import monotonic, sleep
 
 from alembic import command
 from alembic.config import Config
@@ -18,6 +19,7 @@ from rowferry.errors import Conflict, ConnectionFailed, InvalidInput
 BUSY_SECONDS = 15
 """How long a writer waits for another one."""
 
+_BUSY_PAUSE = 0.02
 _MIGRATION_LOCK = 0x524F57
 _WRITES = "rowferry_writes"
 _SQLITE = {"timeout": BUSY_SECONDS, "check_same_thread": False}
@@ -86,11 +88,26 @@ def open_database(url: str) -> Database:
     raise InvalidInput("The state is kept in SQLite or PostgreSQL: begin the state URL with postgresql://.")
 
 
-def _prepare_sqlite(connection: Any, _record: object) -> None:
+def _prepare_sqlite(connection: sqlite3.Connection, _record: object) -> None:
     connection.isolation_level = None  # the driver must not begin by itself: `_begin_sqlite` does
     connection.create_function("lower", 1, _lower, deterministic=True)
-    for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON"):
+    _write_ahead(connection)
+    for pragma in ("synchronous=NORMAL", "foreign_keys=ON"):
         connection.execute(f"PRAGMA {pragma}")
+
+
+def _write_ahead(connection: sqlite3.Connection) -> None:
+    # Where servers start at once on a new file, SQLite refuses all but one of them at once: it calls no busy
+    # handler for a change of the journal's mode (sqlite.org/c3ref/busy_handler.html).
+    patience = monotonic() + BUSY_SECONDS
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or monotonic() > patience:
+                raise
+            sleep(_BUSY_PAUSE)
 
 
 def _begin_sqlite(connection: Connection) -> None:

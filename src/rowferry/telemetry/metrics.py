@@ -16,6 +16,8 @@ class Metrics:
         self._written = self._gauge("target_events_out", "Rows a stream has written for good.", "streamID")
         self._source_seconds = self._gauge("source_duration_seconds", "Seconds a stream ran.", "status", "streamID")
         self._target_seconds = self._gauge("target_duration_seconds", "Seconds a stream ran.", "status", "streamID")
+        self._lag = self._gauge("rowferry_lag_seconds", "How far what is applied is behind its source.", "streamID")
+        self._behind = self._gauge("rowferry_lag_bytes", "Bytes of a source's log still to be applied.", "streamID")
         self._streams = self._gauge("rowferry_streams", "Streams by state.", "state")
         self._restarts = Counter(
             "rowferry_worker_restarts", "Workers that died and were started again.", registry=self._registry
@@ -27,6 +29,12 @@ class Metrics:
         self._written.labels(stream_id).set(written)
         for gauge in (self._source_seconds, self._target_seconds):
             gauge.labels(status, stream_id).set(elapsed)
+
+    def lag(self, stream_id: str, seconds: float | None, size: int | None) -> None:
+        """How far a stream that follows a log is behind it; None where that is not known."""
+        for gauge, value in ((self._lag, seconds), (self._behind, size)):
+            if value is not None:
+                gauge.labels(stream_id).set(value)
 
     def states(self, counts: Mapping[str, int]) -> None:
         """How many streams are in each state."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from rowferry.model import types as t
-from rowferry.model.policies import Holds, OddValue, TypePolicy
+from rowferry.model.policies import Holds, Instead, OddValue, TypePolicy
 from rowferry.model.tables import Column
 from rowferry.model.types import NeutralType
 
@@ -102,7 +102,9 @@ def treated(engine: Engine, want: Want, policies: Policies) -> Treated:
         expression = f"CASE WHEN {one.odd(name, want)} THEN {instead} ELSE {expression} END"
     nullable = column.nullable or any(policy is TypePolicy.NULL for _, policy in found)
     read_as = engine.typed(expression, column)
-    return Treated(replace(column, nullable=nullable, read_as=read_as), tuple(one.kind for one, _ in found))
+    applied = tuple(Instead(one.kind, policy, want.neutral) for one, policy in found)
+    changed = replace(column, nullable=nullable, read_as=read_as, instead=applied)
+    return Treated(changed, tuple(one.kind for one, _ in found))
 
 
 _BYTES = (t.Binary, t.Geometry)

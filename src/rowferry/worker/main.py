@@ -48,6 +48,8 @@ PRELOADED = (
     "rowferry.connectors.files.source",
     "rowferry.connectors.files.target",
     "rowferry.connectors.files.write",
+    "rowferry.connectors.s3.source",
+    "rowferry.connectors.s3.target",
 )
 """What most runs need; loaded before the assignment comes, so that a stream starts at once."""
 

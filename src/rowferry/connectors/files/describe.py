@@ -9,7 +9,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from rowferry.config.stream import SourceCsv
+from rowferry.config.source_files import SourceCsv
 from rowferry.connectors.files.csv_records import Dialect
 from rowferry.connectors.files.discover import Found
 from rowferry.connectors.files.infer import type_of_spans, type_of_texts
@@ -73,6 +73,7 @@ def _document(store: Store, found: Found) -> dict[str, Any] | None:
     try:
         with store.open(found.schema_file) as file:
             document = json.loads(file.read())
+        document = document.get("schema", document)  # a manifest holds it as one of its parts
         if not isinstance(document["columns"], list) or not isinstance(document.get("primaryKey", []), list):
             raise ValueError
         for column in document["columns"]:
@@ -80,7 +81,7 @@ def _document(store: Store, found: Found) -> dict[str, Any] | None:
             if not isinstance(column["name"], str) or not isinstance(column["nullable"], bool):
                 raise ValueError
         return dict(document) if document.get("format") == found.format else None
-    except (OSError, ValueError, KeyError, TypeError, pa.ArrowException) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, pa.ArrowException) as error:
         raise InvalidInput(
             f"{found.schema_file.path} does not describe columns: correct it, or remove it, and types are told from "
             "the files."

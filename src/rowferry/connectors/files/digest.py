@@ -6,16 +6,18 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from threading import Event
-from typing import Protocol
+from typing import Generic, Protocol
 
 import pyarrow as pa
 
 from rowferry.config.stream import FileFormat, FilesTarget
-from rowferry.connectors.base import ChunkSize, DigestRequest, SourceRequest, TableRequest
-from rowferry.connectors.files.layout import base_folder, contents, inside
+from rowferry.connectors.base import ChunkSize, DigestRequest, PlannedTable, SourceRequest, TableRequest
+from rowferry.connectors.files.folder import Folder
+from rowferry.connectors.files.inspection import Place
+from rowferry.connectors.files.layout import F, base_folder
 from rowferry.connectors.files.read_back import read_back
 from rowferry.connectors.files.rows import pass_over, refuse
-from rowferry.connectors.files.source import open_source
+from rowferry.connectors.files.source import FilesSource, open_source
 from rowferry.connectors.files.spell import STRING, md5, rows, spelled
 from rowferry.connectors.files.text import texts
 from rowferry.errors import Cancelled, InvalidInput, MissingTable
@@ -47,10 +49,13 @@ class Rows(Protocol):
 
 def open_digests(request: DigestRequest) -> FilesDigests:
     """The files that a stream planned to write, if the request says how, else those that it reads."""
-    spec = request.spec
-    if spec is not None and spec.files is None:
+    if request.spec is None:
+        where = SourceRequest(request.connection, request.database, request.schema, request.files)
+        return FilesDigests(ReadFiles(open_source(where, pass_over if request.skipping else refuse)))
+    if request.spec.files is None:
         raise InvalidInput("The target's connection is a folder: write its options under target.spec.files.")
-    return FilesDigests(ReadFiles(request) if spec is None or spec.files is None else WrittenFiles(request, spec.files))
+    place = Folder(base_folder(request.connection))
+    return FilesDigests(WrittenFiles(place, request.spec.files, request.planned))
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,20 +139,20 @@ class FilesDigests:
                 yield _spell(batch, view.columns, view.key)
 
 
-class WrittenFiles:
-    """The files of a stream's target."""
+class WrittenFiles(Generic[F]):
+    """The files of a stream's target, which it wrote by that `spec`."""
 
-    def __init__(self, request: DigestRequest, spec: FilesTarget) -> None:
-        self._base = base_folder(request.connection)
+    def __init__(self, place: Place[F], spec: FilesTarget, planned: Sequence[PlannedTable]) -> None:
+        self._place = place
         self._spec = spec
-        self._tables = {str(table.target.name): table.target for table in request.planned}
+        self._tables = {str(table.target.name): table.target for table in planned}
 
     def tables(self, requests: Sequence[TableRequest]) -> list[Table]:
         """The columns are those that were planned, as the files hold them."""
         found = []
         for request in requests:
             table = self._tables.get(request.name)
-            if table is None or not contents(inside(self._base, table.name.name)).data:
+            if table is None or not self._place.contents(table.name.name).data:
                 raise MissingTable(f"There are no data files in the folder {request.name}.")
             columns = tuple(
                 replace(one, type=self._held(one.type), nullable=True, generated=None) for one in table.columns
@@ -163,11 +168,12 @@ class WrittenFiles:
     def texts(self, view: View) -> Iterator[pa.RecordBatch]:
         """See `Rows.texts`."""
         columns = [one.column for one in view.columns]
-        for path in contents(inside(self._base, view.table.name.name)).data:
-            yield from read_back(path, columns, self._spec)
+        for path in self._place.contents(view.table.name.name).data:
+            yield from read_back(path, self._place, columns, self._spec)
 
     def close(self) -> None:
-        """Nothing is held."""
+        """End reads that wait for an answer."""
+        self._place.close()
 
     def _held(self, neutral: t.NeutralType) -> t.NeutralType:
         """What a file holds: documents as they were spelled, and moments perhaps without their microseconds."""
@@ -182,9 +188,8 @@ class WrittenFiles:
 class ReadFiles:
     """The files of a stream's source."""
 
-    def __init__(self, request: DigestRequest) -> None:
-        where = SourceRequest(request.connection, request.database, request.schema, request.files)
-        self._source = open_source(where, pass_over if request.skipping else refuse)
+    def __init__(self, source: FilesSource) -> None:
+        self._source = source
 
     def tables(self, requests: Sequence[TableRequest]) -> list[Table]:
         """See `Source.tables`."""

@@ -25,6 +25,9 @@ _KEY = re.compile(r"([^=]+)=(.*)\Z", re.DOTALL)
 _PATTERN = re.compile(r"[*?\[]")
 T = TypeVar("T")
 
+Find = Callable[[], Sequence["Found"]]
+"""Looks up which tables there are."""
+
 _NO_VALUE = "__HIVE_DEFAULT_PARTITION__"
 
 
@@ -68,31 +71,31 @@ class Found:
 def discover(store: Store, root_name: str, paths: Sequence[str]) -> list[Found]:
     """The tables that `paths` name, without any all tables of the root, sorted by name."""
     if not paths:
-        return _named(_every_table(store, root_name))
+        return named(_every_table(store, root_name))
     found: dict[str, Found] = {}
     for path in paths:
         tables = _matched(store, root_name, path)
         if not tables:
-            raise MissingTable(f"There are no data files at {path}: correct source.connections.files.paths.")
+            raise MissingTable(f"There are no data files at {path}: correct the paths of the source's connection.")
         for table in tables:
             files = {*table.files, *(found[table.place].files if table.place in found else ())}
             found[table.place] = replace(table, files=tuple(sorted(files)))
-    return _named(list(found.values()))
+    return named(list(found.values()))
 
 
-def _every_table(store: Store, root_name: str) -> list[Found]:
-    listing = store.list("")
+def _every_table(store: Store, root_name: str, folder: str = "") -> list[Found]:
+    listing = store.list(folder)
     if listing is None:
         return []
     names = [item.name for item in listing.files if is_data(item.name)]
     parted = bool(names) and all(_PART.match(name) for name in names)
     divided = any(_KEY.match(name) for name in listing.folders)
     if parted or divided or any(item.name == SCHEMA_FILE for item in listing.files):
-        return [*_folder_table(store, "", root_name)]
+        return [*_folder_table(store, folder, root_name)]
     tables = [_single(item) for item in listing.files if is_data(item.name)]
     for name in listing.folders:
         if not name.startswith("_"):
-            tables += _folder_table(store, name, root_name)
+            tables += _folder_table(store, f"{folder}/{name}".lstrip("/"), root_name)
     return tables
 
 
@@ -121,15 +124,16 @@ def _parts(store: Store, folder: str) -> Iterator[Item]:
 def _matched(store: Store, root_name: str, path: str) -> list[Found]:
     whole = path.endswith("/") or safe_path(path) == ""
     path = safe_path(path)
-    if not _PATTERN.search(path):
-        if whole:
-            return [*_folder_table(store, path, root_name)]
-        item = store.stat(path)
-        return _grouped(store, [item] if item is not None and is_data(item.name) else [])
+    pattern = _PATTERN.search(path)
+    if whole and not pattern:
+        return [*_folder_table(store, path, root_name)] or _every_table(store, root_name, path)
+    item = None if whole else store.stat(path)
+    if item is not None or not pattern:
+        return grouped(store, root_name, [item] if item is not None and is_data(item.name) else [])
     if whole:
         folders = _search(store, "", path.split("/"), _sub_folders)
         return [table for folder in folders for table in _folder_table(store, folder, root_name)]
-    return _grouped(store, _search(store, "", path.split("/"), _data_files))
+    return grouped(store, root_name, _search(store, "", path.split("/"), _data_files))
 
 
 def _sub_folders(store: Store, folder: str) -> list[tuple[str, str]]:
@@ -157,24 +161,24 @@ def _search(store: Store, folder: str, parts: list[str], last: Callable[[Store, 
     return [one for path in folders for one in _search(store, path, rest, last)]
 
 
-def _grouped(store: Store, items: Sequence[Item]) -> list[Found]:
+def grouped(store: Store, root_name: str, items: Sequence[Item]) -> list[Found]:
     """Files that were named one by one: parts belong to the table of their folder, each other one is its own."""
     tables: dict[str, Found] = {}
     for item in sorted(set(items)):
         folder = item.folder
         while _KEY.match(folder.rpartition("/")[2]):
             folder = folder.rpartition("/")[0]
-        if folder == item.folder and not (folder and _PART.match(item.name)):
+        if folder == item.folder and not _PART.match(item.name):
             tables[item.path] = _single(item)
             continue
         known = tables.get(folder)
-        name = table_name(folder.rpartition("/")[2]) or item.name.split(".")[0]
-        schema_file = store.stat(f"{folder}/{SCHEMA_FILE}".lstrip("/"))
+        name = table_name(folder.rpartition("/")[2]) or root_name
+        schema_file = known.schema_file if known else store.stat(f"{folder}/{SCHEMA_FILE}".lstrip("/"))
         tables[folder] = Found(name, folder, (*(known.files if known else ()), item), schema_file)
     return list(tables.values())
 
 
-def _named(tables: Sequence[Found]) -> list[Found]:
+def named(tables: Sequence[Found]) -> list[Found]:
     """The tables sorted, each with a name of its own: what is called alike takes its ending, or its folder, along."""
     for longer in (lambda one: one.files[0].name, lambda one: f"{one.folder}/{one.files[0].name}"):
         names = Counter(table.name for table in tables)

@@ -78,7 +78,7 @@ class ParquetEncoder:
         options = layout.spec.format.parquet
         self._layout = layout
         self._unit = options.timestamp_unit
-        self._schema = parquet_schema(layout.columns, self._unit)
+        self._flat = self._schema = parquet_schema(layout.columns, self._unit)
         self._most_rows = options.max_row_group_size
         self._most_bytes = options.target_row_group_size_mb * _MEGABYTE
         self._waiting: list[pa.RecordBatch] = []
@@ -130,9 +130,9 @@ class ParquetEncoder:
     def _encoded(self, raw: pa.Table) -> pa.Table:
         arrays = [
             self._converted(column, array, field.type)
-            for column, array, field in zip(self._layout.columns, raw.columns, self._schema, strict=True)
+            for column, array, field in zip(self._layout.columns, raw.columns, self._flat, strict=True)
         ]
-        return pa.Table.from_arrays(arrays, schema=self._schema)
+        return pa.Table.from_arrays(arrays, schema=self._flat)
 
     def _converted(self, column: Column, array: pa.ChunkedArray, form: pa.DataType) -> pa.ChunkedArray:
         if isinstance(form, pa.BaseExtensionType):

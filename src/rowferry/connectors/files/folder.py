@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from rowferry.connectors.files.anchored import lent
 from rowferry.connectors.files.layout import Contents, contents, inside
 from rowferry.errors import Refused
 
@@ -27,4 +28,8 @@ class Folder:
 
     def open(self, file: Path) -> pa.NativeFile:
         """The file's bytes."""
-        return pa.OSFile(str(file), "rb")
+        with lent(inside(self._base, file)) as place:
+            return pa.OSFile(str(place), "rb")
+
+    def close(self) -> None:
+        """A disk does not let anybody wait."""

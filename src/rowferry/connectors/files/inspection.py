@@ -47,6 +47,9 @@ class Place(Protocol[F]):
     def open(self, file: F) -> pa.NativeFile:
         """A file's bytes, which can be sought; OSError or ArrowInvalid when they cannot be read."""
 
+    def close(self) -> None:
+        """End reads that wait for an answer, with Cancelled."""
+
 
 def difference(found: Contents[F], layout: Layout, place: Place[F]) -> str | None:
     """How the files that are there differ from those that `layout` would add, None where they do not."""

@@ -16,6 +16,7 @@ from pathlib import Path
 from threading import Lock
 from typing import Any
 
+from rowferry.connectors.files.anchored import folder, make_folder, opened
 from rowferry.connectors.files.failures import writing
 from rowferry.connectors.files.layout import sync_folder
 from rowferry.connectors.files.record import (
@@ -39,9 +40,9 @@ class JournalFile:
     Whoever writes holds a lock on the file and has read all that others wrote before.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.path = folder / FILE
+    def __init__(self, place: Path) -> None:
+        self.folder = place
+        self.path = place / FILE
         self._mutex = Lock()
         self._record = Record()
         self._read = 0
@@ -49,19 +50,21 @@ class JournalFile:
     def create(self) -> None:
         """Make an empty journal, if there is none, under a folder whose name is durable."""
         with writing(self.path):
-            self.folder.mkdir(parents=True, exist_ok=True)
-            self.path.touch()
-            for folder in (self.folder, self.folder.parent, self.folder.parent.parent):
-                sync_folder(folder)
+            make_folder(self.folder)
+            os.close(opened(self.path, os.O_WRONLY | os.O_CREAT))
+            for place in (self.folder, self.folder.parent, self.folder.parent.parent):
+                sync_folder(place)
 
     def remove(self) -> None:
         """Delete the journal and everything beside it. Nothing to delete is no error."""
         with self._mutex, writing(self.folder):
-            self.path.unlink(missing_ok=True)
             if self.folder.exists():
-                shutil.rmtree(self.folder)
-            with suppress(OSError):
-                self.folder.parent.rmdir()
+                with folder(self.folder) as held, suppress(FileNotFoundError):
+                    os.unlink(FILE, dir_fd=held)
+                with folder(self.folder.parent) as held:
+                    shutil.rmtree(self.folder.name, dir_fd=held)
+            with suppress(OSError), folder(self.folder.parent.parent) as held:
+                os.rmdir(self.folder.parent.name, dir_fd=held)
             self._record, self._read = Record(), 0
 
     def load(self) -> Record | None:
@@ -81,21 +84,21 @@ class JournalFile:
 
     def begun(self, table: str, chunks: Sequence[Chunk]) -> None:
         """Put a table's chunks down; Conflict when others are there already."""
-        with self._exclusive() as opened:
+        with self._exclusive() as file:
             known = self._record.chunks.get(table)
             if known is not None and known != list(chunks):
                 raise Conflict(f"The journal of folder {table} expects other chunks: start a new stream.")
             if known is None:
-                self._write(opened, begun_line(table, chunks))
+                self._write(file, begun_line(table, chunks))
 
     def commit(self, written: Written) -> Written:
         """Commit a chunk and return its entry: an earlier one's, if somebody was faster."""
         done = written.committed
-        with self._exclusive() as opened:
+        with self._exclusive() as file:
             known = self._record.written.get((done.table, done.number))
             if known is not None:
                 return known
-            self._write(opened, written_line(written))
+            self._write(file, written_line(written))
         return written
 
     def find(self, table: str, number: int) -> Written | None:
@@ -103,27 +106,33 @@ class JournalFile:
         with self._exclusive():
             return self._record.written.get((table, number))
 
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Nobody else writes by this journal meanwhile."""
+        with self._exclusive():
+            yield
+
     def _append(self, line: Mapping[str, Any]) -> None:
-        with self._exclusive() as opened:
-            self._write(opened, line)
+        with self._exclusive() as file:
+            self._write(file, line)
 
     @contextmanager
     def _exclusive(self) -> Iterator[int]:
         """The opened journal, locked and read to its end."""
         with self._mutex, writing(self.path):
-            opened = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CLOEXEC)
+            file = opened(self.path, os.O_RDWR | os.O_APPEND)
             try:
-                fcntl.flock(opened, fcntl.LOCK_EX)
-                self._catch_up(opened)
-                yield opened
+                fcntl.flock(file, fcntl.LOCK_EX)
+                self._catch_up(file)
+                yield file
             finally:
-                os.close(opened)
+                os.close(file)
 
-    def _catch_up(self, opened: int) -> None:
-        end = os.fstat(opened).st_size
+    def _catch_up(self, file: int) -> None:
+        end = os.fstat(file).st_size
         data = bytearray()
         while self._read + len(data) < end:
-            data += os.pread(opened, end - self._read - len(data), self._read + len(data))
+            data += os.pread(file, end - self._read - len(data), self._read + len(data))
         lines = bytes(data).splitlines(keepends=True)
         for at, line in enumerate(lines):
             try:
@@ -131,8 +140,8 @@ class JournalFile:
             except ValueError as error:
                 if at < len(lines) - 1:
                     raise WriteFailed(f"{self.path} is damaged: start a new stream, which plans anew.") from error
-                os.ftruncate(opened, self._read)
-                os.fsync(opened)
+                os.ftruncate(file, self._read)
+                os.fsync(file)
 
     def _take(self, line: bytes) -> None:
         if not line.endswith(b"\n"):
@@ -140,14 +149,14 @@ class JournalFile:
         self._record.apply(json.loads(line))
         self._read += len(line)
 
-    def _write(self, opened: int, line: Mapping[str, Any]) -> None:
+    def _write(self, file: int, line: Mapping[str, Any]) -> None:
         data = json.dumps(line).encode() + b"\n"
         try:
             rest = memoryview(data)
             while rest:
-                rest = rest[os.write(opened, rest) :]
-            os.fsync(opened)
+                rest = rest[os.write(file, rest) :]
+            os.fsync(file)
         except OSError:
-            os.ftruncate(opened, self._read)
+            os.ftruncate(file, self._read)
             raise
         self._take(data)

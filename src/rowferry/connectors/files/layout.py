@@ -3,6 +3,7 @@
 <basePath>/<table>/part-00000.parquet     the rows; a reader never sees half a file
 <basePath>/<table>/_schema.json           the columns with their neutral types
 <basePath>/<table>/_manifest.json         every file with its size, rows and checksum, written last
+<basePath>/<table>.changes/               what changed since, where a stream follows the source's log: `change_rows`
 <basePath>/.rowferry/<streamId>/          a stream's journal and staging files, gone when it has ended
 """
 
@@ -20,6 +21,8 @@ from typing import Generic, TypeVar
 from urllib.parse import unquote
 
 from rowferry.config.connection import Connection
+from rowferry.config.roots import real_path
+from rowferry.connectors.files.anchored import listing
 from rowferry.errors import ConnectionFailed, InvalidInput, Refused
 from rowferry.model.tables import TableName
 
@@ -29,16 +32,20 @@ MANIFEST_FILE = "_manifest.json"
 MAX_NAME_BYTES = 200
 
 _UNSAFE = re.compile(r'[\x00-\x1f\x7f/\\:*?"<>|\[\]=%]|\A[.~]|\A | \Z|\.\Z')
-_PART = re.compile(r"part-(\d+)\.(?:parquet|(?:csv|jsonl)(?:\.gz|\.zst)?)\Z")
+_PART = re.compile(r"part-(\d+)(?:_\d+)?\.(?:parquet|(?:csv|jsonl)(?:\.gz|\.zst)?)\Z")
 _DATA = re.compile(r"[^._].*\.(?:parquet|(csv|json|jsonl|ndjson)(?:\.gz|\.zst)?)\Z", re.IGNORECASE)
+_SEGMENT = re.compile(r"_manifest-\d+\.json\Z")
 _STREAM = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,199}\Z")
 
 
 def base_folder(connection: Connection) -> Path:
-    """The folder of a files connection, absolute and with its symbolic links resolved; it need not exist."""
+    """The folder of a files connection, absolute and with its symbolic links resolved; it need not exist.
+
+    InvalidInput when it lies outside of the folders that the connection may lead to.
+    """
     if connection.spec.files is None:
         raise InvalidInput(f"Connection {connection.name} leads to no folder: write its spec.files.basePath.")
-    return Path(connection.spec.files.base_path).expanduser().resolve()
+    return connection.roots.place(connection.spec.files.base_path, "basePath")
 
 
 def journal_folder(base: Path, stream_id: str) -> Path:
@@ -55,7 +62,7 @@ def stream_name(stream_id: str) -> str:
 
 def inside(base: Path, place: Path | str) -> Path:
     """`base / place` with its symbolic links resolved; Refused when that is not below `base`."""
-    resolved = (base / place).resolve()
+    resolved = real_path(str(base / place), str(place))
     if resolved == base or not resolved.is_relative_to(base):
         raise Refused(f"{base / place} leads out of {base}: remove that link, or choose another basePath.")
     return resolved
@@ -126,17 +133,31 @@ def part_name(number: int, suffix: str) -> str:
     return f"part-{number:05d}.{suffix}"
 
 
+def changes_folder(table: str) -> str:
+    """Where the changes go of the table whose rows lie in the folder of that name."""
+    return f"{table}.changes"
+
+
+def change_part_name(number: int, more: int, suffix: str) -> str:
+    """The name of a file with changes that were committed under that number, the first (0) or one of `more`."""
+    return f"part-{number:08d}{f'_{more}' if more else ''}.{suffix}"
+
+
 F = TypeVar("F", bound=PurePath)
 
 
 @dataclass(frozen=True, slots=True)
 class Contents(Generic[F]):
-    """What a table's folder holds: `own` files that a stream wrote, and `others` that hold data too."""
+    """What a table's folder holds: `own` files that a stream wrote, and `others` that hold data too.
+
+    `segments` are parts of the manifest.
+    """
 
     own: tuple[F, ...] = ()
     others: tuple[F, ...] = ()
     schema_file: F | None = None
     manifest: F | None = None
+    segments: tuple[F, ...] = ()
 
     @property
     def data(self) -> tuple[F, ...]:
@@ -146,7 +167,7 @@ class Contents(Generic[F]):
     @property
     def removable(self) -> tuple[F, ...]:
         """What goes when the table is dropped or emptied; the manifest first, since it tells of the others."""
-        first = (self.manifest,) if self.manifest is not None else ()
+        first = (*([] if self.manifest is None else [self.manifest]), *self.segments)
         return (*first, *self.own) if self.schema_file is None else (*first, *self.own, self.schema_file)
 
     @property
@@ -159,8 +180,8 @@ class Contents(Generic[F]):
 def contents(folder: Path) -> Contents[Path]:
     """What lies in `folder`, sorted by name; nothing when there is no such folder."""
     try:
-        with os.scandir(folder) as entries:
-            files = [Path(entry.path) for entry in entries if entry.is_file()]
+        with listing(folder) as entries:
+            files = [folder / entry.name for entry in entries if entry.is_file()]
     except FileNotFoundError:
         return Contents()
     except OSError as error:
@@ -177,6 +198,7 @@ def told_apart(files: Iterable[F]) -> Contents[F]:
         others=tuple(path for name, path in named.items() if _DATA.match(name) and not _PART.match(name)),
         schema_file=named.get(SCHEMA_FILE),
         manifest=named.get(MANIFEST_FILE),
+        segments=tuple(path for name, path in named.items() if _SEGMENT.match(name)),
     )
 
 

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from rowferry.model import types as t
 from rowferry.typemap.arrow import arrow_type
@@ -22,12 +24,17 @@ STRING = pa.large_string()
 DIGITS = 15
 """So many digits of a number survive a double, whichever they are."""
 
-_ASCII_0, _ASCII_MINUS = 48, 45
+_0, _9, _PLUS, _MINUS, _POINT = b"09+-."
 _DAY = 86_400_000_000
 _EPOCH = "1970-01-01T"
 _DURATION = r"^(?P<sign>-?)(?P<h>\d{2,4}):(?P<m>[0-5]\d):(?P<s>[0-5]\d)(?:\.(?P<f>\d{1,6}))?$"
-_PLAIN_YEAR = r"^\d{4}-"
-_SIGNS = re.compile(r"[^0-9]")
+_FAR = {
+    "D": r"^[+-]?\d{4,}-\d{2}-\d{2}$",
+    "us": r"^[+-]?\d{4,}-\d{2}-\d{2}[ T]\d{2}:\d{2}(:\d{2}(\.\d{1,6})?)?$",
+}
+_ODD_ZERO = r"^-0(\d|(\.0*)?$)"
+_LOWER, _E = 0x20, 0x65
+_NO_DIGITS = re.compile(r"[^0-9]")
 
 Parse = Callable[[pa.Array, Any, bool], pa.Array]
 
@@ -63,71 +70,107 @@ def _boolean(texts: pa.Array, _: t.Boolean, strict: bool) -> pa.Array:
     return texts.cast(pa.bool_())
 
 
-def _first_signs(texts: pa.Array) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The first and second byte of each text (0 where there is none), and the texts' lengths."""
-    plain = pc.fill_null(texts, "").cast(STRING)
+@dataclass(frozen=True)
+class _Signs:
+    """The bytes of texts that are not NULL, and where each of them begins and ends."""
+
+    held: NDArray[np.uint8]
+    starts: NDArray[np.int64]
+    ends: NDArray[np.int64]
+
+    @property
+    def lengths(self) -> NDArray[np.int64]:
+        """How many bytes each has."""
+        return self.ends - self.starts
+
+    def at(self, place: int) -> NDArray[np.uint8]:
+        """The byte at a place of each text, counted from its end where that is negative; 0 where there is none."""
+        where = self.starts + place if place >= 0 else self.ends + place
+        there = (where >= self.starts) & (where < self.ends)
+        return np.where(there, self.held[np.where(there, where, 0)], 0)
+
+
+def _signs_of(texts: pa.Array) -> _Signs:
+    plain = texts.drop_null().cast(STRING)
     _, offsets, data = plain.buffers()
     ends = np.frombuffer(offsets, np.int64, len(plain) + 1, plain.offset * 8)
-    held = np.frombuffer(data, np.uint8) if data is not None and data.size else np.zeros(1, np.uint8)
-    lengths = ends[1:] - ends[:-1]
-    last = len(held) - 1
-    first = np.where(lengths > 0, held[np.minimum(ends[:-1], last)], 0)
-    second = np.where(lengths > 1, held[np.minimum(ends[:-1] + 1, last)], 0)
-    return first, second, lengths
+    held = np.frombuffer(data, np.uint8)[: ends[-1]] if data is not None and data.size else np.zeros(1, np.uint8)
+    return _Signs(held, ends[:-1], ends[1:])
+
+
+def _digit(signs: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    return (signs >= _0) & (signs <= _9)
 
 
 def _integer(texts: pa.Array, neutral: t.NeutralType, strict: bool) -> pa.Array:
-    first, second, lengths = _first_signs(texts)
-    zeros = (first == _ASCII_0) & (lengths > 1)
-    odd = (zeros & ((second < _ASCII_0) | (second > _ASCII_0 + 9))) | ((first == _ASCII_MINUS) & (second == _ASCII_0))
+    signs = _signs_of(texts)
+    first, second = signs.at(0), signs.at(1)
+    zeros = (first == _0) & (signs.lengths > 1)
+    odd = (zeros & ~_digit(second)) | ((first == _MINUS) & (second == _0))
     _require(not bool((odd | zeros if strict else odd).any()))
     return texts.cast(arrow_type(neutral))
 
 
 def _decimal(texts: pa.Array, neutral: t.Decimal, strict: bool) -> pa.Array:
     if strict:
-        first, second, _ = _first_signs(texts)
-        digit = (second >= _ASCII_0) & (second <= _ASCII_0 + 9)
-        _require(not bool(((first == _ASCII_0) & digit).any()))
-        _require(not pc.any(pc.match_substring_regex(texts, r"[eE]|^-0\d|^-0(\.0*)?$|\.$|^-?\.|^\+")).as_py())
+        _require_plain(texts)
     return texts.cast(arrow_type(neutral))
+
+
+def _require_plain(texts: pa.Array) -> None:
+    """Misfit for numbers with an exponent, leading zeros, a plus, a negative zero, or nothing around their point."""
+    signs = _signs_of(texts)
+    first, second = signs.at(0), signs.at(1)
+    negative = first == _MINUS
+    odd = (first == _PLUS) | (first == _POINT) | (negative & (second == _POINT)) | (signs.at(-1) == _POINT)
+    _require(not bool((odd | ((first == _0) & _digit(second))).any()))
+    _require(not bool(((signs.held[signs.starts[0] :] | _LOWER) == _E).any()))
+    small = texts.drop_null().filter(pa.array(negative & (second == _0)))
+    _require(not pc.any(pc.match_substring_regex(small, _ODD_ZERO)).as_py())
 
 
 def _float(texts: pa.Array, neutral: t.Float, strict: bool) -> pa.Array:
     made = texts.cast(arrow_type(neutral))
-    if strict and (pc.max(pc.binary_length(texts)).as_py() or 0) > DIGITS:
-        other = pc.fill_null(pc.not_equal(made.cast(STRING), texts.cast(STRING)), False)
-        _require(all(reversible(one) for one in texts.filter(other).to_pylist()))
+    long = pc.fill_null(pc.greater(pc.binary_length(texts), DIGITS), False)
+    if strict and pc.any(long).as_py():
+        spelled, read = texts.filter(long), made.filter(long)
+        other = spelled.filter(pc.not_equal(read.cast(STRING), spelled.cast(STRING)))
+        _require(all(reversible(one) for one in other.to_pylist()))
     return made
 
 
 def reversible(number: str) -> bool:
     """Whether a number's text can be told from the double that it becomes."""
     mantissa = re.split("[eE]", number)[0]
-    digits = _SIGNS.sub("", mantissa).strip("0")
+    digits = _NO_DIGITS.sub("", mantissa).strip("0")
     return len(digits) <= DIGITS or repr(float(number)) == number
 
 
 def _far(texts: pa.Array, form: Literal["D", "us"]) -> pa.Array:
     """Days and moments whose years do not have four digits, which numpy reads."""
+    _require(pc.all(pc.match_substring_regex(texts, _FAR[form])).as_py())
     values = [None if one is None else np.datetime64(one, form).astype("int64") for one in texts.to_pylist()]
     return pa.array(values, pa.int64())
 
 
-def _plain(texts: pa.Array) -> bool:
-    return pc.all(pc.match_substring_regex(texts, _PLAIN_YEAR)).as_py() is not False
+def _counted(texts: pa.Array, arrow: pa.DataType) -> pa.Array | None:
+    """What Arrow reads; None where it cannot, or would not read a year well."""
+    if pc.any(pc.starts_with(texts, "0000")).as_py():
+        return None
+    try:
+        return texts.cast(arrow)
+    except pa.ArrowException:
+        return None
 
 
 def _date(texts: pa.Array, _: t.Date, __: bool) -> pa.Array:
-    if _plain(texts) and not pc.any(pc.starts_with(texts, "0000")).as_py():
-        return texts.cast(pa.date32())
-    return _far(texts, "D").cast(pa.int32()).cast(pa.date32())
+    made = _counted(texts, pa.date32())
+    return _far(texts, "D").cast(pa.int32()).cast(pa.date32()) if made is None else made
 
 
 def _datetime(texts: pa.Array, _: t.NeutralType, __: bool) -> pa.Array:
-    if _plain(texts) and not pc.any(pc.starts_with(texts, "0000")).as_py():
-        return texts.cast(pa.timestamp("us"))
-    return _far(texts, "us").cast(pa.timestamp("us"))
+    made = _counted(texts, pa.timestamp("us"))
+    return _far(texts, "us").cast(pa.timestamp("us")) if made is None else made
 
 
 def _instant(texts: pa.Array, neutral: t.Instant, strict: bool) -> pa.Array:

@@ -12,7 +12,7 @@ from rowferry.connectors.files.encode import Layout
 from rowferry.connectors.files.encode_csv import check_dialect
 from rowferry.connectors.files.encode_parquet import WIDEST_DECIMAL, check_compression
 from rowferry.connectors.files.inspection import Place, difference, holds_rows
-from rowferry.connectors.files.layout import Contents, F, FolderName, folder_names
+from rowferry.connectors.files.layout import Contents, F, FolderName, changes_folder, folder_names
 from rowferry.connectors.files.record import Record
 from rowferry.errors import InvalidInput, MissingTable, Refused, TargetExists, TargetNotEmpty
 from rowferry.model import types as t
@@ -22,10 +22,11 @@ from rowferry.model.tables import Column, NativeType, Table, TableName
 
 @dataclass(frozen=True, slots=True)
 class Policies:
-    """What to do about folders and rows that are there."""
+    """What to do about folders and rows that are there. `followed`: changes go to folders of their own."""
 
     schema: SchemaPolicy
     write: WriteMode
+    followed: bool = False
 
     @property
     def replaces(self) -> bool:
@@ -43,7 +44,7 @@ def check_options(spec: FilesTarget, policies: Policies) -> None:
         check_compression(spec.compression, spec.format.parquet.compression_level)
 
 
-def map_tables(tables: Sequence[Table], spec: FilesTarget) -> TargetPlan:
+def map_tables(tables: Sequence[Table], spec: FilesTarget, followed: bool = False) -> TargetPlan:
     """The tables as folders, whatever lies there already."""
     folders = folder_names([table.name for table in tables])
     findings: list[Finding] = []
@@ -57,8 +58,14 @@ def map_tables(tables: Sequence[Table], spec: FilesTarget) -> TargetPlan:
             table, name=TableName("", folder.name), columns=columns, indexes=(), foreign_keys=(), checks=()
         )  # fmt: skip
         planned.append(PlannedTable(table, target))
-    findings += _same_folder(planned)
+    findings += _same_folder(planned, followed)
     return TargetPlan(tuple(planned), tuple(findings))
+
+
+def folders_of(plan: TargetPlan, policies: Policies) -> list[str]:
+    """The folders that a stream writes into."""
+    names = [str(table.target.name) for table in plan.tables]
+    return [*names, *map(changes_folder, names)] if policies.followed else names
 
 
 def layout_of(table: PlannedTable, spec: FilesTarget) -> Layout:
@@ -85,6 +92,8 @@ def apply_policies(place: Place[F], plan: TargetPlan, spec: FilesTarget, policie
     pairs = list(zip(plan.tables, found, strict=True))
     there = _There(pairs, spec, policies, place)
     _SCHEMA_POLICIES[policies.schema](there)
+    if policies.followed and not policies.replaces:
+        _check_unchanged(there)
     if policies.write is WriteMode.FAIL_IF_NOT_EMPTY:
         _check_empty(there)
     kept = policies.schema is not SchemaPolicy.DROP_AND_RECREATE
@@ -164,6 +173,16 @@ def _check_empty(there: _There) -> None:
         )
 
 
+def _check_unchanged(there: _There) -> None:
+    """Refused where changes of another stream lie: what is numbered from 1 on must not come twice."""
+    names = [changes_folder(str(table.target.name)) for table, _ in there.pairs]
+    full = [name for name in names if there.place.contents(name).data]
+    if full:
+        raise TargetNotEmpty(
+            f"Changes of another stream: {_folders(full)} already. Choose truncate_and_load or another folder."
+        )
+
+
 def _kept(held: Contents[Any], dropped: bool) -> Sequence[Any]:
     return held.others if dropped else held.data
 
@@ -189,13 +208,17 @@ def _name_findings(table: Table, folder: FolderName) -> list[Finding]:
     return [Finding(Severity.INFO, str(table.name), message)]
 
 
-def _same_folder(planned: Sequence[PlannedTable]) -> list[Finding]:
+def _same_folder(planned: Sequence[PlannedTable], followed: bool) -> list[Finding]:
     seen: set[str] = set()
     findings = []
+    changes = {changes_folder(str(table.target.name)).casefold() for table in planned} if followed else set()
     for table in planned:
         name = str(table.target.name)
         if name.casefold() in seen:
             message = f"Two tables would be written to folder {name}: leave one out, or read it by a query."
+            findings.append(Finding(Severity.ERROR, str(table.source.name), message))
+        if name.casefold() in changes:
+            message = f"Folder {name} would hold a table and another one's changes: leave one of the two out."
             findings.append(Finding(Severity.ERROR, str(table.source.name), message))
         seen.add(name.casefold())
     return findings

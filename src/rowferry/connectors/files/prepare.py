@@ -7,10 +7,11 @@ from contextlib import suppress
 from pathlib import Path
 
 from rowferry.connectors.base import TargetPlan
+from rowferry.connectors.files.anchored import make_folder, move
 from rowferry.connectors.files.failures import writing
 from rowferry.connectors.files.journal import JournalFile
 from rowferry.connectors.files.layout import contents, inside, sync_folder
-from rowferry.connectors.files.plan import Policies
+from rowferry.connectors.files.plan import Policies, folders_of
 from rowferry.connectors.files.record import Preparation, Record
 
 ASIDE = "replaced"
@@ -22,8 +23,8 @@ def prepare(
 ) -> None:
     """Make the tables' folders and take away what the policies say; what fails in the middle is undone."""
     with writing(base):
-        base.mkdir(parents=True, exist_ok=True)
-    names = [str(table.target.name) for table in plan.tables]
+        make_folder(base)
+    names = folders_of(plan, policies)
     existing = [str(table.target.name) for table in plan.tables if table.existing]
     preparation = _preparation(base, journal.folder / ASIDE, names, policies)
     try:
@@ -44,11 +45,11 @@ def undo(base: Path, journal: JournalFile, record: Record) -> None:
         for source, aside in preparation.moves:
             if not (base / source).exists():
                 with suppress(FileNotFoundError):
-                    (base / aside).rename(base / source)
+                    move(inside(base, aside), inside(base, source))
         _sync(base, (source for source, _ in preparation.moves))
         for folder in preparation.folders:
             with suppress(OSError):
-                (base / folder).rmdir()
+                inside(base, folder).rmdir()
         journal.remove()
 
 
@@ -64,12 +65,12 @@ def _preparation(base: Path, aside: Path, names: Iterable[str], policies: Polici
 def _carry_out(base: Path, aside: Path, preparation: Preparation) -> None:
     for folder in preparation.folders:
         with writing(base / folder):
-            (base / folder).mkdir(exist_ok=True)
+            make_folder(base / folder)
     with writing(base):
-        aside.mkdir(exist_ok=True)
+        make_folder(aside)
     for source, moved in preparation.moves:
         with writing(base / source):
-            (base / source).rename(base / moved)
+            move(base / source, base / moved)
     with writing(base):
         _sync(base, (source for source, _ in preparation.moves))
         sync_folder(base)

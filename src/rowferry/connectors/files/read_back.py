@@ -8,14 +8,14 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 from pyarrow import csv
 
 from rowferry.config.stream import FilesTarget
-from rowferry.connectors.files.inspection import COMPRESSIONS, format_of
+from rowferry.connectors.files.inspection import COMPRESSIONS, Place, format_of
+from rowferry.connectors.files.layout import F
 from rowferry.connectors.files.text import texts
 from rowferry.errors import InvalidInput, ReadFailed
 from rowferry.model import types as t
@@ -30,10 +30,11 @@ _STRING = pa.large_string()
 _ENDLESS = {"NaN": "nan", "Infinity": "inf", "-Infinity": "-inf"}
 
 
-def read_back(path: Path, columns: Sequence[Column], spec: FilesTarget) -> Iterator[pa.RecordBatch]:
+def read_back(path: F, place: Place[F], columns: Sequence[Column], spec: FilesTarget) -> Iterator[pa.RecordBatch]:
     """The file's rows with these columns, in their order; ReadFailed, naming the file, when it cannot be read."""
     try:
-        yield from _READERS[format_of(path)](path, columns, spec)
+        with place.open(path) as file:
+            yield from _READERS[format_of(path)](file, COMPRESSIONS.get(path.suffix), columns, spec)
     except (OSError, ValueError, KeyError, pa.ArrowException) as error:
         raise ReadFailed(f"{path.name} cannot be read with the columns and options it was written with.") from error
 
@@ -42,10 +43,12 @@ def _batch(arrays: Sequence[pa.Array], columns: Sequence[Column]) -> pa.RecordBa
     return pa.RecordBatch.from_arrays(list(arrays), names=[column.name for column in columns])
 
 
-def _parquet(path: Path, columns: Sequence[Column], _: FilesTarget) -> Iterator[pa.RecordBatch]:
+def _parquet(
+    file: pa.NativeFile, _: str | None, columns: Sequence[Column], __: FilesTarget
+) -> Iterator[pa.RecordBatch]:
     names = [column.name for column in columns]
-    with pq.ParquetFile(path, memory_map=True) as file:
-        for batch in file.iter_batches(_batch_rows(file), columns=names):
+    with pq.ParquetFile(file) as opened:
+        for batch in opened.iter_batches(_batch_rows(opened), columns=names):
             yield _batch([_neutral_text(batch.column(column.name), column) for column in columns], columns)
 
 
@@ -66,13 +69,15 @@ def _neutral_text(array: pa.Array, column: Column) -> pa.Array:
     return texts(array.cast(arrow_type(column.type)), column.type, _STRING)
 
 
-def _csv(path: Path, columns: Sequence[Column], spec: FilesTarget) -> Iterator[pa.RecordBatch]:
+def _csv(
+    file: pa.NativeFile, compression: str | None, columns: Sequence[Column], spec: FilesTarget
+) -> Iterator[pa.RecordBatch]:
     dialect = spec.format.csv
     if max(len(dialect.delimiter.encode()), len(dialect.quote.encode())) > 1:
         raise InvalidInput("CSV files whose delimiter or quote is no ASCII character cannot be verified.")
     names = [column.name for column in columns]
     with (
-        pa.input_stream(str(path), compression=COMPRESSIONS.get(path.suffix)) as stream,
+        pa.input_stream(file, compression=compression) as stream,
         csv.open_csv(
             stream,
             csv.ReadOptions(use_threads=False, block_size=BATCH_BYTES, column_names=None if dialect.header else names),
@@ -94,10 +99,12 @@ def _csv(path: Path, columns: Sequence[Column], spec: FilesTarget) -> Iterator[p
             yield _batch([batch.column(name).cast(_STRING) for name in names], columns)
 
 
-def _jsonl(path: Path, columns: Sequence[Column], _: FilesTarget) -> Iterator[pa.RecordBatch]:
+def _jsonl(
+    file: pa.NativeFile, compression: str | None, columns: Sequence[Column], _: FilesTarget
+) -> Iterator[pa.RecordBatch]:
     parse = [_json_text(column) for column in columns]
     with (
-        pa.input_stream(str(path), compression=COMPRESSIONS.get(path.suffix)) as stream,
+        pa.input_stream(file, compression=compression) as stream,
         io.TextIOWrapper(stream, encoding="utf-8", newline="\n") as lines,
     ):
         rows: list[list[str | None]] = []
@@ -160,7 +167,7 @@ def _json_text(column: Column) -> Callable[[str | None], str | None]:
     return parse
 
 
-_READERS: dict[str, Callable[[Path, Sequence[Column], FilesTarget], Iterator[pa.RecordBatch]]] = {
+_READERS: dict[str, Callable[[pa.NativeFile, str | None, Sequence[Column], FilesTarget], Iterator[pa.RecordBatch]]] = {
     "parquet": _parquet,
     "csv": _csv,
     "jsonl": _jsonl,

@@ -11,12 +11,9 @@ from pyarrow import csv
 
 from rowferry.connectors.files.csv_records import Dialect
 from rowferry.connectors.files.parse import EMPTY_IS_NULL, STRING
-from rowferry.connectors.files.rows import Bad, Piece, batch_of, misfits
+from rowferry.connectors.files.rows import LITTLE, Bad, Piece, batch_of, misfits
 from rowferry.errors import ReadFailed
 from rowferry.model.tables import Column
-
-_LITTLE = 32 * 1024
-"""So many bytes are read record by record at the most, where one of them is malformed."""
 
 BOM = b"\xef\xbb\xbf"
 _WIDE = (b"\xff\xfe", b"\xfe\xff")
@@ -97,14 +94,14 @@ class CsvRows:
         """
         whole = not last or self._form.dialect.end(block) == len(block)
         batch = self._quick(block) if whole and block else None
-        half = self._form.dialect.end(block[: len(block) // 2]) if len(block) > _LITTLE else 0
+        half = self._form.dialect.end(block[: len(block) // 2]) if len(block) > LITTLE else 0
         if batch is not None:
             yield from [batch] if batch.num_rows else []
         elif half:
             yield from self.rows(block[:half], before)
             yield from self.rows(block[half:], before + block.count(b"\n", 0, half), last)
         elif block:
-            batch = self._careful(block, self._piece.first_line + before)
+            batch = self._careful(block, before)
             yield from [batch] if batch is not None and batch.num_rows else []
 
     def _quick(self, block: bytes) -> pa.RecordBatch | None:
@@ -136,7 +133,7 @@ class CsvRows:
         texts = [_whole(table.column(at)) for at in range(table.num_columns)]
         return batch_of(self._without_empty(texts), self._columns, self._strict)
 
-    def _careful(self, block: bytes, line: int) -> pa.RecordBatch | None:
+    def _careful(self, block: bytes, before: int) -> pa.RecordBatch | None:
         """The block's rows without those that are malformed, which go to the piece's refusal."""
         raws: list[bytes] = []
         lines: list[int] = []
@@ -144,17 +141,17 @@ class CsvRows:
         for raw in self._form.dialect.records(block):
             found = self._fields(raw)
             if isinstance(found, str):
-                self._piece.refusal(self._piece.item, line, Bad(0, None, found), raw)
+                self._piece.refuse(before, Bad(0, None, found), raw)
             elif found is not None:
                 raws.append(raw)
-                lines.append(line)
+                lines.append(before)
                 rows.append(found)
-            line += raw.count(b"\n")
+            before += raw.count(b"\n")
         kept = range(len(rows))
         texts = self._texts(rows, kept)
         bad = misfits(texts, self._columns, self._strict) if rows else []
         for one in bad:
-            self._piece.refusal(self._piece.item, lines[one.at], one, raws[one.at])
+            self._piece.refuse(lines[one.at], one, raws[one.at])
         if bad:
             texts = self._texts(rows, sorted(set(kept) - {one.at for one in bad}))
         return batch_of(texts, self._columns, self._strict)

@@ -13,18 +13,23 @@ from typing import Any
 
 import pyarrow as pa
 
+from rowferry.connectors.files.json_blocks import ENDLESS, NotPlain, members_of, texts_of
 from rowferry.connectors.files.parse import STRING
 from rowferry.connectors.files.read_csv import BOM, check_encoding
-from rowferry.connectors.files.rows import Bad, Piece, batch_of, misfits
+from rowferry.connectors.files.rows import LITTLE, Bad, Piece, batch_of, misfits
 from rowferry.errors import ReadFailed
 from rowferry.model import types as t
 from rowferry.model.tables import Column
 
-BATCH_ROWS = 16384
+BATCH_BYTES = 1024 * 1024
+"""About so many bytes of lines or documents become a batch."""
 
-_ENDLESS = {"NaN": "nan", "Infinity": "inf", "-Infinity": "-inf"}
+LARGEST = 16 * 1024 * 1024
+"""A block of more bytes, which is one large object, is not read at once: its structure could take much memory."""
+
 _DECODER: Any = json.JSONDecoder(parse_float=str, parse_int=str, parse_constant=str)
-_scan: Callable[[str, int], tuple[Any, int]] = _DECODER.scan_once
+scan: Callable[[str, int], tuple[Any, int]] = _DECODER.scan_once
+"""Reads a value, numbers as they are spelled; returns it and where it ends."""
 _BLANK = re.compile(r"[ \t\r\n]*+")
 _BETWEEN = re.compile(r"[ \t\r\n]*+:[ \t\r\n]*+")
 _NEXT = re.compile(r"[ \t\r\n]*+(,[ \t\r\n]*+(?=\")|\})")
@@ -54,7 +59,7 @@ def members(text: str, at: int, exact: bool = False) -> tuple[Members, int]:
                 raise NoObject("it is no JSON")
             name, after = scanstring(text, at + 1, True)
             start = _BETWEEN.match(text, after).end()  # type: ignore[union-attr]
-            _, at = _scan(text, start)
+            _, at = scan(text, start)
             if name in found:
                 raise NoObject("it has two members of the same name")
             found[name] = text[start:at]
@@ -74,17 +79,59 @@ def read_lines(
     piece: Piece, columns: Sequence[Column], strict: Sequence[bool], names: Sequence[str]
 ) -> Iterator[pa.RecordBatch]:
     """The rows of a file with an object a line."""
-    rows = _Rows(piece, columns, strict, names)
-    line = piece.first_line if piece.start else 1
-    for number, block in enumerate(piece.blocks(lambda data: data.rfind(b"\n") + 1)):
-        for raw in _start(piece, number, block).split(b"\n"):
-            if raw.strip():
-                rows.add(line, raw)
-            line += 1
-            if rows.full:
-                yield from rows.batch()
-        line -= block.endswith(b"\n")
-        yield from rows.batch()
+    reader = _Lines(piece, columns, strict, names)
+    before = 0
+    for number, block in enumerate(piece.blocks(_last_line, BATCH_BYTES)):
+        yield from reader.rows(_start(piece, number, block), before)
+        before += block.count(b"\n")
+
+
+def _last_line(data: bytes) -> int:
+    return data.rfind(b"\n") + 1
+
+
+class _Lines:
+    """Blocks of lines as rows: all of a block at once, by halves where that cannot be, and at last line by line."""
+
+    def __init__(self, piece: Piece, columns: Sequence[Column], strict: Sequence[bool], names: Sequence[str]) -> None:
+        self._columns, self._strict, self._names = columns, strict, names
+        self._careful = _Rows(piece, columns, strict, names)
+
+    def rows(self, block: bytes, before: int) -> Iterator[pa.RecordBatch]:
+        """The rows of a block; `before`: how many line ends of the piece lie before it."""
+        batch = self._quick(block)
+        half = _last_line(block[: len(block) // 2]) if len(block) > LITTLE else 0
+        if batch is not None:
+            yield batch
+        elif half:
+            yield from self.rows(block[:half], before)
+            yield from self.rows(block[half:], before + block.count(b"\n", 0, half))
+        else:
+            for number, raw in enumerate(block.split(b"\n"), before):
+                if raw.strip():
+                    self._careful.add(number, raw)
+            yield from self._careful.batch()
+
+    def documents(self, found: Sequence[tuple[int, bytes]]) -> Iterator[pa.RecordBatch]:
+        """The rows of documents, each with how many line ends of the piece lie before it."""
+        batch = None
+        if not any(b"\n" in raw for _, raw in found):
+            batch = self._quick(b"\n".join(raw for _, raw in found))
+        if batch is not None:
+            yield batch
+            return
+        for before, raw in found:
+            self._careful.add(before, raw)
+        yield from self._careful.batch()
+
+    def _quick(self, block: bytes) -> pa.RecordBatch | None:
+        if len(block) > LARGEST:
+            return None
+        try:
+            texts = texts_of(members_of(block, self._names, scan), self._columns, self._strict, self._names)
+        except NotPlain:
+            return None
+        return batch_of(texts, self._columns, self._strict)
 
 
 def _start(piece: Piece, number: int, block: bytes) -> bytes:
@@ -98,12 +145,16 @@ def read_documents(
     piece: Piece, columns: Sequence[Column], strict: Sequence[bool], names: Sequence[str]
 ) -> Iterator[pa.RecordBatch]:
     """The rows of a file with objects one after the other, or with arrays of them."""
-    rows = _Rows(piece, columns, strict, names)
+    reader = _Lines(piece, columns, strict, names)
+    found: list[tuple[int, bytes]] = []
+    size = 0
     for line, raw in documents(piece):
-        rows.add(line, raw)
-        if rows.full:
-            yield from rows.batch()
-    yield from rows.batch()
+        found.append((line - 1, raw))
+        size += len(raw)
+        if size >= BATCH_BYTES:
+            yield from reader.documents(found)
+            found, size = [], 0
+    yield from reader.documents(found)
 
 
 _OUTSIDE = re.compile(rb"[^\"{}\[\],\s]++|[\"{}\[\],]")
@@ -188,22 +239,18 @@ class _Rows:
         self._piece, self._columns, self._strict = piece, columns, strict
         self._names = frozenset(names)
         self._exact = not any(strict)
-        self._takes = [take_of(column.type, one) for column, one in zip(columns, strict, strict=True)]
+        own = [not one and column.read_as is None for column, one in zip(columns, strict, strict=True)]
+        self._takes = [take_of(column.type, *how) for column, *how in zip(columns, strict, own, strict=True)]
         self._rows: list[list[str | None]] = []
         self._places: list[tuple[int, bytes]] = []
 
-    @property
-    def full(self) -> bool:
-        """Whether it is time for a batch."""
-        return len(self._rows) >= BATCH_ROWS
-
-    def add(self, line: int, raw: bytes) -> None:
-        """Add a row, which goes to the piece's refusal when it is none."""
-        bad = self._added(line, raw)
+    def add(self, before: int, raw: bytes) -> None:
+        """Add a row, which goes to the piece's refusal when it is none; so many lines of the piece are before it."""
+        bad = self._added(before, raw)
         if bad is not None:
-            self._piece.refusal(self._piece.item, line, bad, raw)
+            self._piece.refuse(before, bad, raw)
 
-    def _added(self, line: int, raw: bytes) -> Bad | None:
+    def _added(self, before: int, raw: bytes) -> Bad | None:
         try:
             text = raw.decode()
             found, end = members(text, _BLANK.match(text).end(), self._exact)  # type: ignore[union-attr]
@@ -218,11 +265,12 @@ class _Rows:
         row = []
         for column, take in zip(self._columns, self._takes, strict=True):
             try:
-                row.append(take(found.get(column.name, "null")))
+                value = found.get(column.name)
+                row.append(None if value is None else take(value))
             except ValueError:
                 return Bad(0, column.name, "the value is of another kind")
         self._rows.append(row)
-        self._places.append((line, raw))
+        self._places.append((before, raw))
         return None
 
     def batch(self) -> Iterator[pa.RecordBatch]:
@@ -236,8 +284,8 @@ class _Rows:
         if batch is None:
             bad = misfits(texts, self._columns, self._strict)
             for one in bad:
-                line, raw = places[one.at]
-                self._piece.refusal(self._piece.item, line, one, raw)
+                before, raw = places[one.at]
+                self._piece.refuse(before, one, raw)
             out = {one.at for one in bad}
             kept = [row for at, row in enumerate(rows) if at not in out]
             batch = batch_of(_texts(kept, len(self._columns)), self._columns, self._strict)
@@ -249,22 +297,26 @@ def _texts(rows: Sequence[Sequence[str | None]], columns: int) -> list[pa.Array]
     return [pa.array([row[at] for row in rows], STRING) for at in range(columns)]
 
 
-def take_of(neutral: t.NeutralType, strict: bool) -> Callable[[str], str | None]:
-    """What makes a text of a member as it is spelled; ValueError when it is of another kind than the type."""
+def take_of(neutral: t.NeutralType, strict: bool, own: bool = False) -> Callable[[str], str | None]:
+    """What makes a text of a member as it is spelled; ValueError when it is of another kind than the type.
+
+    In files of our own a document that is null is one; where there is none, the member is left out.
+    """
     document, endless, words = (isinstance(neutral, kind) for kind in (t.Json, t.Float, t.Text))
 
     def take(span: str) -> str | None:
-        if span == "null":
+        if not document:
+            span = span.strip()
+        if span == "null" and not (document and own):
             return None
         if document:
             return span
-        span = span.strip()
         first = span[0]
         if first in "{[" or (strict and (first == '"') is not words):
             raise ValueError
         if first != '"':
             return span
         text: str = span[1:-1] if "\\" not in span else json.loads(span)
-        return _ENDLESS.get(text, text) if endless else text
+        return ENDLESS.get(text, text) if endless else text
 
     return take

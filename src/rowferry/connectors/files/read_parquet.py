@@ -24,13 +24,20 @@ BATCH_BYTES = 8 * 1024 * 1024
 BUFFER = 1024 * 1024
 """How much of a column is read from the file at once."""
 
+WHOLE = 64 * 1024 * 1024
+"""What is wanted of a row group is read at once from a store that is far, if it is no more than that."""
+
 
 @contextmanager
-def parquet_file(store: Store, item: Item) -> Iterator[pq.ParquetFile]:
-    """The file, read in small pieces; ReadFailed when it is none."""
+def parquet_file(store: Store, item: Item, columns: Sequence[str] = ()) -> Iterator[pq.ParquetFile]:
+    """The file, from which these columns will be read, in pieces of bounded size; ReadFailed when it is none."""
     try:
-        with store.open(item) as file, pq.ParquetFile(file, buffer_size=BUFFER, pre_buffer=False) as opened:
-            yield opened
+        with store.open(item, 0) as file:
+            metadata = pq.read_metadata(file)
+            at_once = store.far and _widest(metadata, columns) <= WHOLE
+            buffer = max(BUFFER, WHOLE // max(len(columns), 16)) if store.far else BUFFER
+            with pq.ParquetFile(file, metadata=metadata, buffer_size=buffer, pre_buffer=at_once) as opened:
+                yield opened
     except (OSError, pa.ArrowException) as error:
         raise ReadFailed(f"The file {item.path} is damaged, or it is no Parquet file.") from error
 
@@ -38,7 +45,7 @@ def parquet_file(store: Store, item: Item) -> Iterator[pq.ParquetFile]:
 def read_parquet(store: Store, item: Item, groups: range | None, columns: Sequence[Column]) -> Iterator[pa.RecordBatch]:
     """The rows of some row groups (None: all), as these columns of the file."""
     schema = arrow_schema(columns)
-    with parquet_file(store, item) as file:
+    with parquet_file(store, item, [one.name for one in columns]) as file:
         every = range(file.num_row_groups)
         for number in every if groups is None else range(groups.start, min(groups.stop, len(every))):
             batches = file.iter_batches(
@@ -50,6 +57,15 @@ def read_parquet(store: Store, item: Item, groups: range | None, columns: Sequen
             for batch in batches:
                 arrays = [_neutral(batch.column(one.name), one, item, number) for one in columns]
                 yield pa.RecordBatch.from_arrays(arrays, schema=schema)
+
+
+def _widest(metadata: pq.FileMetaData, columns: Sequence[str]) -> int:
+    """The bytes of these columns in the row group in which they are most."""
+    wanted = frozenset(columns)
+    paths = [metadata.schema.column(at).path for at in range(metadata.num_columns)]
+    places = [at for at, path in enumerate(paths) if {path, path.partition(".")[0]} & wanted]
+    groups = (metadata.row_group(number) for number in range(metadata.num_row_groups))
+    return max((sum(group.column(at).total_compressed_size for at in places) for group in groups), default=0)
 
 
 def _rows_at_once(file: pq.ParquetFile, number: int) -> int:

@@ -98,6 +98,8 @@ def written_line(written: Written) -> dict[str, Any]:
     """A chunk is there."""
     done = written.committed
     line = {"kind": "written", "table": done.table, "number": done.number, "rows": done.rows, "size": done.size}
+    if done.at is not None:
+        line["at"] = done.at
     files = {"stored": written.stored, "checksum": written.checksum, "tag": written.tag}
     return {**line, **files, "staged": written.staged, "final": written.final}
 
@@ -125,7 +127,7 @@ def _begun(record: Record, line: Mapping[str, Any]) -> None:
 
 
 def _written(record: Record, line: Mapping[str, Any]) -> None:
-    committed = Committed(line["table"], line["number"], line["rows"], line["size"])
+    committed = Committed(line["table"], line["number"], line["rows"], line["size"], line.get("at"))
     written = Written(
         committed, line["staged"], line["final"], line["stored"], line.get("checksum", ""), line.get("tag")
     )

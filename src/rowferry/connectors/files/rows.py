@@ -20,6 +20,9 @@ from rowferry.typemap.arrow import arrow_schema
 BLOCK = 4 * 1024 * 1024
 """About how many bytes of a file are read and parsed at once."""
 
+LITTLE = 32 * 1024
+"""So many bytes are read record by record at the most, where one of them is malformed."""
+
 LONGEST = 256 * 1024 * 1024
 """No record may be longer, so that a quote that is never closed does not fill the memory."""
 
@@ -70,7 +73,7 @@ class Piece:
         """The bytes, without the compression; ReadFailed when they are damaged."""
         compression = compression_of(self.item.name)
         try:
-            with self.store.open(self.item) as file:
+            with self.store.open(self.item, None if compression else self.end) as file:
                 if compression is None:
                     file.seek(self.start)
                     yield file
@@ -105,9 +108,13 @@ class Piece:
         if rest:
             yield rest
 
+    def refuse(self, before: int, bad: Bad, raw: bytes) -> None:
+        """Give a malformed row to the refusal; `before`: how many of the piece's line ends lie before it."""
+        self.refusal(self.item, self._first_line + before, bad, raw)
+
     @cached_property
-    def first_line(self) -> int:
-        """The number of the line with which the piece begins."""
+    def _first_line(self) -> int:
+        """The number of the line with which the piece begins: all before it is read for that."""
         if self.start == 0:
             return 1
         before = Piece(self.store, self.item, 0, self.start)

@@ -33,8 +33,8 @@ _TEXT = NativeType("text", "text")
 def first_block(store: Store, item: Item, size: int = FIRST) -> tuple[bytes, bool]:
     """The file's first bytes, and whether they are all."""
     with Piece(store, item).stream() as stream:
-        block = stream.read(size)
-        return block, not stream.read(1)
+        block = stream.read(size + 1)
+        return block[:size], len(block) <= size
 
 
 def spread(store: Store, item: Item) -> Iterator[bytes]:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from rowferry.config.connection import Connection
-from rowferry.config.stream import SourceCsv
+from rowferry.config.source_files import SourceCsv
 from rowferry.connectors.base import Namespace
 from rowferry.connectors.files.describe import described
 from rowferry.connectors.files.discover import discover
@@ -19,8 +19,8 @@ from rowferry.connectors.files.layout import (
     inside,
     safe_name,
 )
-from rowferry.connectors.files.store import LocalStore
-from rowferry.errors import Conflict, ConnectionFailed, InvalidInput, NotFound
+from rowferry.connectors.files.store import LocalStore, safe_path
+from rowferry.errors import Conflict, ConnectionFailed, InvalidInput, NotFound, Refused
 from rowferry.model.tables import Table
 
 ROOT = frozenset({"", "."})
@@ -36,17 +36,22 @@ class FilesServer:
     def ping(self) -> None:
         """Return when the folder can be written, or could be created."""
         place = self._base
-        while not place.exists() and place != place.parent:
-            place = place.parent
-        if not place.is_dir():
-            raise ConnectionFailed(f"{place} is not a folder: choose another basePath.")
         try:
+            while not place.exists() and place != place.parent:
+                place = place.parent
+            if not place.is_dir():
+                raise ConnectionFailed(f"{place} is not a folder: choose another basePath.")
             with tempfile.TemporaryFile(dir=place):
                 next(place.iterdir(), None)
         except OSError as error:
             reason = (error.strerror or type(error).__name__).lower()
+            if place == self._base:
+                raise ConnectionFailed(
+                    f"{place} cannot be written ({reason}): let the user that runs Rowferry read and write there."
+                ) from error
             raise ConnectionFailed(
-                f"{place} cannot be written ({reason}): let the user that runs Rowferry read and write there."
+                f"{self._base} is not there, and cannot be created because {place} cannot be written ({reason}): "
+                "create it and let the user that runs Rowferry read and write there, or choose another basePath."
             ) from error
 
     def databases(self) -> list[Namespace]:
@@ -88,9 +93,10 @@ class FilesServer:
         """Nothing is held."""
 
     def _place(self, database: str) -> tuple[LocalStore, str]:
-        if ".." in Path(database).parts or Path(database).is_absolute():
-            raise NotFound(f"There is no folder {database!r} in this connection: name one below its basePath.")
-        folder = self._base if database in ROOT else inside(self._base, database)
+        try:
+            folder = self._base if database in ROOT else inside(self._base, safe_path(database))
+        except Refused as error:
+            raise InvalidInput(error.message) from error
         if not folder.is_dir():
             raise NotFound(f"There is no folder {folder}.")
         return LocalStore(folder, self._base), folder.name

@@ -9,7 +9,7 @@ from itertools import islice
 
 import pyarrow as pa
 
-from rowferry.config.stream import SourceCsv
+from rowferry.config.source_files import SourceCsv
 from rowferry.connectors.files.csv_records import Dialect
 from rowferry.connectors.files.infer import type_of_texts
 from rowferry.connectors.files.parse import STRING

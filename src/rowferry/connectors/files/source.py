@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from threading import Event, Lock
 
 import pyarrow as pa
 
-from rowferry.config.stream import Consistency, SourceCsv
+from rowferry.config.roots import real_path
+from rowferry.config.source_files import SourceCsv
+from rowferry.config.stream import Consistency
 from rowferry.connectors.base import ChunkSize, Rejected, SourceRequest, TableRequest
 from rowferry.connectors.files.cut import Part, cut, parts
 from rowferry.connectors.files.describe import KEY, Shape, describe
-from rowferry.connectors.files.discover import Found, discover
+from rowferry.connectors.files.discover import Find, Found, discover
 from rowferry.connectors.files.layout import base_folder
 from rowferry.connectors.files.parse import EMPTY_IS_NULL, STRING, parsed
+from rowferry.connectors.files.pick import Pick, check_selection
 from rowferry.connectors.files.read_csv import read_csv
 from rowferry.connectors.files.read_json import read_documents, read_lines
 from rowferry.connectors.files.read_parquet import read_parquet
@@ -39,32 +43,38 @@ _NO_END = 1 << 30
 
 
 class FilesSource:
-    """The files under the root of a store. `paths` name some of them, none: all tables."""
+    """Files of a store. `find` tells which tables they are, `check` whether a table's files are whole."""
 
     dialect = "duckdb"
     steady = True
 
-    def __init__(self, store: Store, root_name: str, paths: Sequence[str], csv: SourceCsv, rejects: Rejects) -> None:
+    def __init__(
+        self, store: Store, find: Find, csv: SourceCsv, rejects: Rejects, check: Callable[[Found], None] | None = None
+    ) -> None:
         self._store = store
-        self._root_name = root_name
-        self._paths = paths
+        self._find = find
+        self._check = check
         self._csv = csv
         self._rejects = rejects
         self._closed = Event()
         self._lock = Lock()
         self._shapes: dict[TableName, Shape] = {}
+        self._there: dict[str, Found] | None = None
 
     def tables(self, requests: Sequence[TableRequest]) -> list[Table]:
         """See `Source.tables`."""
         self._check_open()
         if any(request.query is not None for request in requests):
             raise InvalidInput("A query needs a database to answer it: name files by source.connections.files.paths.")
-        there = {found.name: found for found in discover(self._store, self._root_name, self._paths)}
+        there = self._looked()
         missing = sorted({request.name for request in requests} - there.keys())
         if missing:
             raise MissingTable(f"There are no files of a table {', '.join(missing)}.")
         wanted = requests or [TableRequest(name) for name in there]
-        return [_selected(self._described(there[request.name]).table, request) for request in wanted]
+        made = [(self._described(there[request.name]).table, request.selection) for request in wanted]
+        for table, selection in made:
+            check_selection(table, selection)
+        return [table.with_selection(selection) for table, selection in made]
 
     def treated(self, want: Want, policies: Policies) -> Treated:
         """See `Source.treated`: text is read as it is, a type that was guessed gives way to one that is asked for."""
@@ -94,20 +104,21 @@ class FilesSource:
         shape = self._shape(table)
         for item in shape.found.files:
             self._check_same(Part(item))
+        if self._check is not None:
+            self._check(shape.found)
+        if table.selection.ordered:
+            return [Chunk(table.name, 0)]
         return cut(self._store, shape, size)
 
     def read(self, table: Table, chunk: Chunk) -> Generator[pa.RecordBatch, None, None]:
         """See `Source.read`."""
         self._check_open()
         shape = self._shape(table)
+        pick = Pick(shape.table, table.selection, table.columns)
         with self._rejects.of(chunk) as refusal:
-            for part in parts(shape, chunk):
-                self._check_same(part)
-                for batch in self._rows(shape, part, table.columns, refusal):
-                    self._check_open()
-                    yield batch
+            for batch in pick.rows(self._batches(shape, chunk, pick.reading, refusal)):
                 self._check_open()
-                self._check_same(part)
+                yield batch
 
     def rejected(self) -> Mapping[TableName, Rejected]:
         """See `Source.rejected`."""
@@ -118,17 +129,37 @@ class FilesSource:
     def close(self) -> None:
         """See `Source.close`."""
         self._closed.set()
+        self._store.close()
+
+    def _batches(
+        self, shape: Shape, chunk: Chunk, columns: Sequence[Column], refusal: Refusal
+    ) -> Iterator[pa.RecordBatch]:
+        """The chunk's rows with these columns, as the files are that the plan saw."""
+        for part in parts(shape, chunk):
+            self._check_same(part)
+            for batch in self._rows(shape, part, columns, refusal):
+                self._check_open()
+                yield batch
+            self._check_open()
+            self._check_same(part)
 
     def _check_open(self) -> None:
         if self._closed.is_set():
             raise Cancelled("The source was closed.")
 
     def _check_same(self, part: Part) -> None:
+        if self._store.steady:
+            return
         now = self._store.stat(part.item.path)
         if now is None:
             raise gone(part.item)
         if now != part.item:
             raise changed(part.item)
+
+    def _looked(self) -> dict[str, Found]:
+        """Which tables there are now, by name; looking goes through all folders, so it is not done for each table."""
+        self._there = {found.name: found for found in self._find()}
+        return self._there
 
     def _described(self, found: Found) -> Shape:
         shape = describe(self._store, found, self._csv)
@@ -143,7 +174,7 @@ class FilesSource:
         if known is not None:
             return known
         try:
-            there = {found.name: found for found in discover(self._store, self._root_name, self._paths)}
+            there = self._looked() if self._there is None else self._there
             shape = self._described(there[table.name.name])
             same = all(_declared(shape.table, one) == one.native.declared for one in table.columns)
         except (KeyError, RowferryError) as error:
@@ -191,33 +222,21 @@ def open_source(request: SourceRequest, otherwise: Refusal = refuse) -> FilesSou
     base = base_folder(request.connection)
     root, paths, csv = base, tuple[str, ...](), SourceCsv()
     if request.files is not None:
-        wished = Path(request.files.base_path).expanduser()
-        root = (base / wished).resolve()
-        if ".." in wished.parts or not root.is_relative_to(base):
+        wished = request.files.base_path
+        root = real_path(wished, "source.connections.files.basePath", base)
+        if ".." in Path(wished).parts or not root.is_relative_to(base):
             raise InvalidInput(
                 f"source.connections.files.basePath must be the connection's folder {base} or one below it."
             )
         paths, csv = request.files.paths, request.files.csv
     elif request.database not in ROOT:
-        root = (base / safe_path(request.database or "")).resolve()
+        root = real_path(safe_path(request.database or ""), "source.connections.database", base)
         if not root.is_relative_to(base):
             raise InvalidInput(f"The folder {request.database} leads out of the connection's folder.")
     if not root.is_dir():
         raise MissingTable(f"There is no folder {root}.")
-    return FilesSource(LocalStore(root, base), root.name, paths, csv, Rejects(request.rejects, otherwise))
-
-
-def _selected(table: Table, request: TableRequest) -> Table:
-    selection = request.selection
-    named = [*selection.columns, *(f.column for f in selection.filters), *(s.column for s in selection.sorts)]
-    strangers = sorted(set(named).difference(table.column_names()))
-    if strangers:
-        raise InvalidInput(f"{table.name} has no column {', '.join(strangers)}, which its selection names.")
-    if selection.filters or selection.ordered:
-        raise InvalidInput(
-            f"{table.name} comes from files: columns can be selected, filters, sorts and limits need a database."
-        )
-    return table.with_selection(selection)
+    store = LocalStore(root, base)
+    return FilesSource(store, partial(discover, store, root.name, paths), csv, Rejects(request.rejects, otherwise))
 
 
 def _declared(table: Table, column: Column) -> str | None:

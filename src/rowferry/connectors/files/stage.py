@@ -47,10 +47,7 @@ class Stager:
     def stage(self, path: Path, layout: Layout, batches: Iterator[pa.RecordBatch]) -> Staged:
         """Write the rows to `path`; when that fails in any way, nothing is left there."""
         try:
-            rows, size = self._write(path, layout, batches)
-            with writing(layout.table), path.open("rb") as file:
-                checksum = hashlib.file_digest(file, "sha256").hexdigest()
-                return Staged(path, rows, size, file.tell(), checksum)
+            return sealed(path, layout, *self._write(path, layout, batches))
         except BaseException:
             path.unlink(missing_ok=True)
             raise
@@ -67,8 +64,6 @@ class Stager:
             rows, size = self._encode(encoder, layout, batches)
             with writing(layout.table):
                 encoder.close()
-                _sync(path)
-                sync_folder(path.parent)
         except BaseException:
             encoder.abort()
             raise
@@ -84,6 +79,16 @@ class Stager:
             size += batch.nbytes
         self.check()
         return rows, size
+
+
+def sealed(path: Path, layout: Layout, rows: int, size: int) -> Staged:
+    """A file that its encoder has closed, made durable."""
+    with writing(layout.table):
+        _sync(path)
+        sync_folder(path.parent)
+        with path.open("rb") as file:
+            checksum = hashlib.file_digest(file, "sha256").hexdigest()
+            return Staged(path, rows, size, file.tell(), checksum)
 
 
 def _sync(path: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -10,6 +10,8 @@ from typing import Protocol
 
 import pyarrow as pa
 
+from rowferry.config.roots import real_path
+from rowferry.connectors.files.anchored import lent, listing, status
 from rowferry.errors import ConnectionFailed, InvalidInput, SourceChanged
 
 
@@ -46,7 +48,14 @@ class Listing:
 
 
 class Store(Protocol):
-    """Files under a root. Paths are relative to it, with slashes and without dots; "" is the root itself."""
+    """Files under a root. Paths are relative to it, with slashes and without dots; "" is the root itself.
+
+    `steady`: what is opened is read as the very version that was listed, or not at all. `far`: each read costs a
+    request, so that a few large ones are better than many small ones.
+    """
+
+    steady: bool
+    far: bool
 
     def list(self, folder: str) -> Listing | None:
         """What lies in a folder, without what is hidden by a leading dot; None when there is no such folder."""
@@ -54,8 +63,14 @@ class Store(Protocol):
     def stat(self, path: str) -> Item | None:
         """A file as it is now, None when it is not there."""
 
-    def open(self, item: Item) -> pa.NativeFile:
-        """The file's bytes, seekable; whoever opens it closes it. SourceChanged when it is gone."""
+    def open(self, item: Item, until: int | None = None) -> pa.NativeFile:
+        """The file's bytes, seekable; whoever opens it closes it. SourceChanged when it is gone.
+
+        `until`: up to where it will be read from one end to the other (None: its end), 0 for here and there.
+        """
+
+    def close(self) -> None:
+        """End reads that wait for an answer, with Cancelled."""
 
 
 def safe_path(path: str) -> str:
@@ -67,7 +82,13 @@ def safe_path(path: str) -> str:
 
 
 class LocalStore:
-    """A folder of this machine. A symbolic link that leads out of it is InvalidInput."""
+    """A folder of this machine. A symbolic link that leads out of it is InvalidInput, and what is no file is not read.
+
+    Paths are resolved each time, and then opened without following any link.
+    """
+
+    steady = False
+    far = False
 
     def __init__(self, root: Path, within: Path | None = None) -> None:
         self._root = root
@@ -77,7 +98,7 @@ class LocalStore:
         """See `Store.list`."""
         folders, files = [], []
         try:
-            with os.scandir(self._path(folder)) as entries:
+            with listing(self._path(folder)) as entries:
                 for entry in sorted(entries, key=lambda one: one.name):
                     if entry.name.startswith("."):
                         continue
@@ -99,27 +120,33 @@ class LocalStore:
         """See `Store.stat`."""
         place = self._path(path)
         try:
-            found = place.stat()
+            found = status(place)
         except (FileNotFoundError, NotADirectoryError):
             return None
         except OSError as error:
             raise _unreadable(place, error) from error
-        return Item(path, found.st_size, str(found.st_mtime_ns)) if place.is_file() else None
+        return Item(path, found.st_size, str(found.st_mtime_ns)) if stat.S_ISREG(found.st_mode) else None
 
-    def open(self, item: Item) -> pa.NativeFile:
+    def open(self, item: Item, until: int | None = None) -> pa.NativeFile:
         """See `Store.open`."""
         place = self._path(item.path)
         try:
-            return pa.OSFile(str(place), "rb")
+            with lent(place) as file:
+                return pa.OSFile(str(file), "rb")
         except FileNotFoundError as error:
             raise gone(item) from error
         except OSError as error:
             raise _unreadable(place, error) from error
 
+    def close(self) -> None:
+        """See `Store.close`; a disk does not let anybody wait."""
+
     def _path(self, path: str) -> Path:
-        place = self._root / path
-        if not place.resolve().is_relative_to(self._within):
-            raise InvalidInput(f"{place} leads out of {self._within}: remove that link, or name other files.")
+        place = real_path(str(self._root / path), path)
+        if not place.is_relative_to(self._within):
+            raise InvalidInput(
+                f"{self._root / path} leads out of {self._within}: remove that link, or name other files."
+            )
         return place
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from threading import Event
 from typing import Any
@@ -12,6 +11,8 @@ import pyarrow as pa
 
 from rowferry.config.stream import FilesTarget
 from rowferry.connectors.base import Journal, PlannedTable, Target, TargetPlan, TargetRequest
+from rowferry.connectors.files.anchored import move, opened, remove_tree
+from rowferry.connectors.files.change_folder import settle_changes
 from rowferry.connectors.files.failures import writing
 from rowferry.connectors.files.folder import Folder
 from rowferry.connectors.files.inspection import schema_document
@@ -57,7 +58,7 @@ class FilesTargetFolder:
 
     def __init__(self, request: TargetRequest, spec: FilesTarget) -> None:
         self._spec = spec
-        self._policies = Policies(request.schema_policy, request.write_mode)
+        self._policies = Policies(request.schema_policy, request.write_mode, request.followed)
         self._stream_id = request.stream_id
         self._base = base_folder(request.connection)
         self._folder = journal_folder(self._base, request.stream_id)
@@ -74,7 +75,7 @@ class FilesTargetFolder:
     def plan(self, tables: Sequence[Table], dialect: str, prepared: bool) -> TargetPlan:
         """Folders for tables."""
         check_options(self._spec, self._policies)
-        plan = map_tables(tables, self._spec)
+        plan = map_tables(tables, self._spec, self._policies.followed)
         if prepared:
             return as_prepared(plan, self._journal.load())
         return apply_policies(Folder(self._base), plan, self._spec, self._policies)
@@ -114,7 +115,10 @@ class FilesTargetFolder:
         self._write_beside(
             name, SCHEMA_FILE, schema_document(table.target.columns, table.target.primary_key, self._spec)
         )
-        earlier = parsed(held.manifest.read_bytes()) if held.manifest else None
+        earlier = None
+        if held.manifest:
+            with writing(held.manifest), os.fdopen(opened(inside(self._base, held.manifest)), "rb") as file:
+                earlier = parsed(file.read())
         manifest = manifest_document(table.target, self._spec, self._stream_id, written, present, earlier)
         self._write_beside(name, MANIFEST_FILE, manifest)
         return changed_parts(table, written, present)
@@ -125,7 +129,8 @@ class FilesTargetFolder:
 
     def forget(self) -> None:
         """Settle what the journal promises, then remove it."""
-        self._recovered()
+        if self._recovered() is not None:
+            settle_changes(self._base, self._journal, self._spec, self._stream_id)
         self._staging.close()
         self._journal.remove()
 
@@ -142,7 +147,7 @@ class FilesTargetFolder:
             undo(self._base, self._journal, record)
             return None
         settle(self._base, record.written.values())
-        shutil.rmtree(self._folder / ASIDE, ignore_errors=True)
+        remove_tree(self._folder / ASIDE)
         self._staging.sweep()
         return record
 
@@ -155,11 +160,12 @@ class FilesTargetFolder:
         final = folder / file
         staged = self._staging.folder() / f"{name}{file}"
         with writing(final):
-            with staged.open("w", encoding="utf-8") as opened:
-                opened.write(spelled(document))
-                opened.flush()
-                os.fsync(opened.fileno())
-            staged.rename(final)
+            flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
+            with os.fdopen(opened(staged, flags), "w", encoding="utf-8") as out:
+                out.write(spelled(document))
+                out.flush()
+                os.fsync(out.fileno())
+            move(staged, final)
             sync_folder(folder)
 
 

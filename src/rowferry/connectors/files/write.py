@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import fcntl
 import os
-import shutil
 import uuid
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from pathlib import Path
 from threading import Event, Lock
 
 import pyarrow as pa
 
+from rowferry.connectors.files.anchored import at, make_folder, move, remove_tree
+from rowferry.connectors.files.anchored import folder as anchored_folder
 from rowferry.connectors.files.encode import Layout
 from rowferry.connectors.files.failures import writing
 from rowferry.connectors.files.journal import JournalFile
@@ -43,11 +44,11 @@ class Staging:
     def sweep(self) -> None:
         """Delete what processes that are gone have left."""
         for left in self._root.glob("*"):
-            with suppress(FileNotFoundError, BlockingIOError):
-                opened = os.open(left, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            with suppress(FileNotFoundError, NotADirectoryError, BlockingIOError):
+                opened = _listed(left)
                 try:
                     fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    shutil.rmtree(left, ignore_errors=True)
+                    remove_tree(left)
                 finally:
                     os.close(opened)
 
@@ -64,16 +65,21 @@ class Staging:
     def _made(self) -> Path | None:
         folder = self._root / uuid.uuid4().hex
         with writing(folder):
-            folder.mkdir(parents=True)
+            make_folder(folder)
             sync_folder(self._root.parent)
             sync_folder(self._root)
-            opened = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            opened = _listed(folder)
         fcntl.flock(opened, fcntl.LOCK_EX)
         if not folder.exists():
             os.close(opened)
             return None
         self._opened = opened
         return folder
+
+
+def _listed(place: Path) -> int:
+    with anchored_folder(place) as held:
+        return os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=held)
 
 
 class ChunkWriter:
@@ -95,8 +101,11 @@ class ChunkWriter:
         if final.exists():
             raise WriteFailed(f"{final} is there already, and this stream did not write it: remove it.")
         path = self._staging.folder() / f"{uuid.uuid4().hex}.{layout.suffix}"
-        staged = self._stager.stage(path, layout, batches)
-        entry = Written(Committed(folder, chunk.number, staged.rows, staged.size))
+        with ExitStack() as stack:
+            with writing(path):
+                held = stack.enter_context(anchored_folder(path.parent))
+            staged = self._stager.stage(at(held, path.name), layout, batches)
+        entry = Written(Committed(folder, chunk.number, staged.rows, staged.size, chunk.at))
         if staged.rows > 0 or chunk.number == 0:
             entry = replace(
                 entry,
@@ -125,7 +134,7 @@ def settle(base: Path, entries: Iterable[Written]) -> None:
         final = inside(base, written.final)
         folders.add(final.parent)
         with writing(final), suppress(FileNotFoundError):
-            (base / written.staged).rename(final)
+            move(inside(base, written.staged), final)
     for folder in folders:
         with writing(folder), suppress(FileNotFoundError):
             sync_folder(folder)

@@ -19,7 +19,11 @@ from rowferry.connectors.mysql.server import MySqlServer
 from rowferry.connectors.mysql.source import MySqlSource
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from rowferry.config.connection import Connection
+    from rowferry.connectors.base import PlannedTable
+    from rowferry.connectors.changes import Applier, ChangeSource, ChangesRequest
 
 
 def _open_server(connection: Connection) -> Server:
@@ -42,6 +46,18 @@ def _open_digests(request: DigestRequest) -> Digests:
     return open_digests(request)
 
 
+def _open_changes(request: ChangesRequest) -> ChangeSource:
+    from rowferry.connectors.mysql.binlog.changes import BinlogChanges  # noqa: PLC0415 - see above
+
+    return BinlogChanges(request)
+
+
+def _open_applier(request: TargetRequest, tables: Sequence[PlannedTable]) -> Applier:
+    from rowferry.connectors.mysql.apply import open_applier  # noqa: PLC0415 - only what follows a log needs it
+
+    return open_applier(request, tables)
+
+
 CONNECTOR = Connector(
     name="mysql",
     capabilities=Capabilities(),
@@ -49,4 +65,6 @@ CONNECTOR = Connector(
     open_source=_open_source,
     open_target=_open_target,
     open_digests=_open_digests,
+    open_changes=_open_changes,
+    open_applier=_open_applier,
 )

@@ -134,7 +134,7 @@ def _to_duration(array: pa.Array, _: Column) -> pa.Array:
     return pc.if_else(negative, pc.negate(total), total).cast(pa.duration("us"))
 
 
-def _to_ewkb(array: pa.Array, _: Column) -> pa.Array:
+def to_ewkb(array: pa.Array, _: Column) -> pa.Array:
     """The server's own form is the SRID in four bytes, then WKB; EWKB has the SRID inside and a flag that says so."""
     shortest = pa.scalar(bytes(9), pa.large_binary())
     inner = pc.fill_null(array.cast(pa.large_binary()), shortest)  # slicing does not take NULLs that hold no bytes
@@ -171,7 +171,7 @@ CARRIERS: Mapping[type, Carrier] = {
     t.DateTime: _MOMENT,
     t.Instant: _MOMENT,
     t.Duration: Carrier(_duration, _as_char, _to_duration),
-    t.Geometry: Carrier(_as_binary, _plain, _to_ewkb),
+    t.Geometry: Carrier(_as_binary, _plain, to_ewkb),
 }
 """One row per neutral type that these servers hold."""
 

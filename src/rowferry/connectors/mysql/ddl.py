@@ -19,7 +19,7 @@ def create_table(table: Table, mark: str, early: Sequence[Index] = ()) -> str:
 
     Secondary indexes, checks and references come after the rows. `mark` stands as the table's comment until then.
     """
-    parts = [_column(column) for column in table.columns]
+    parts = [column_words(column) for column in table.columns]
     if table.primary_key:
         parts.append(f"PRIMARY KEY ({quoted_list(table.primary_key)})")
     parts += [_index(index) for index in early]
@@ -40,18 +40,18 @@ def truncate(name: TableName) -> str:
 
 def add_indexes(table: TableName, indexes: Sequence[Index]) -> str:
     """Several indexes in one pass over the table."""
-    return _alter(table, [f"ADD {_index(index)}" for index in indexes])
+    return alter(table, [f"ADD {_index(index)}" for index in indexes])
 
 
 def add_checks(table: TableName, checks: Sequence[Check]) -> str:
     """Several checks in one pass over the table."""
-    return _alter(table, [f"ADD CONSTRAINT {quoted(one.name)} CHECK ({one.expression})" for one in checks])
+    return alter(table, [f"ADD CONSTRAINT {quoted(one.name)} CHECK ({one.expression})" for one in checks])
 
 
 def set_defaults(table: TableName, columns: Sequence[Column]) -> str:
     """The defaults of columns that are there without."""
     words = [f"ALTER COLUMN {quoted(c.name)} SET DEFAULT {c.default.value}" for c in columns if c.default]
-    return _alter(table, words)
+    return alter(table, words)
 
 
 def finish_all(table: Table, indexes: Sequence[Index], following: int) -> str:
@@ -59,7 +59,7 @@ def finish_all(table: Table, indexes: Sequence[Index], following: int) -> str:
     words = [f"ADD CONSTRAINT {quoted(one.name)} CHECK ({one.expression})" for one in table.checks]
     words += [f"ADD {_index(index)}" for index in indexes]
     words += [f"AUTO_INCREMENT = {following}"] if following > 1 else []
-    return _alter(table.name, [*words, f"COMMENT = {literal(table.comment)}"])
+    return alter(table.name, [*words, f"COMMENT = {literal(table.comment)}"])
 
 
 def add_foreign_key(table: TableName, key: ForeignKey) -> str:
@@ -70,7 +70,7 @@ def add_foreign_key(table: TableName, key: ForeignKey) -> str:
         f"REFERENCES {place(key.referenced)} ({quoted_list(key.referenced_columns)})",
         *(f"ON {event} {action}" for event, action in actions.items() if action not in _USUAL),
     ]
-    return _alter(table, [" ".join(words)])
+    return alter(table, [" ".join(words)])
 
 
 _USUAL = frozenset({"NO ACTION", "RESTRICT"})
@@ -90,19 +90,21 @@ def find_orphan(table: TableName, key: ForeignKey) -> str:
 
 def set_next(table: TableName, number: int) -> str:
     """What the server hands out next; never less than what follows the highest row."""
-    return _alter(table, [f"AUTO_INCREMENT = {number}"])
+    return alter(table, [f"AUTO_INCREMENT = {number}"])
 
 
 def set_comment(table: TableName, comment: str) -> str:
     """The table's comment."""
-    return _alter(table, [f"COMMENT = {literal(comment)}"])
+    return alter(table, [f"COMMENT = {literal(comment)}"])
 
 
-def _alter(table: TableName, words: Sequence[str]) -> str:
+def alter(table: TableName, words: Sequence[str]) -> str:
+    """Several changes of a table in one statement."""
     return f"ALTER TABLE {place(table)} {', '.join(words)}"
 
 
-def _column(column: Column) -> str:
+def column_words(column: Column) -> str:
+    """A column's declaration."""
     native = column.native
     words = [quoted(column.name), native.declared]
     if native.charset and native.collation:

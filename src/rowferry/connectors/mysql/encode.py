@@ -204,13 +204,16 @@ def loaded_rows(fields: Sequence[Field], batch: pa.RecordBatch) -> memoryview:
 
 def inserted_rows(fields: Sequence[Field], batch: pa.RecordBatch) -> list[bytes]:
     """The batch as INSERT reads it: for each row its values in parentheses."""
-    nothing, close = pa.scalar("", LARGE), pa.scalar("'", LARGE)
-    columns = []
-    for one in fields:
-        text = _replaced(_text(one, batch), one, _INSERTED)
-        words = pc.binary_join_element_wise(pa.scalar(one.form.opened, LARGE), text, close, nothing)
-        columns.append(_filled(words, "NULL"))
+    columns = [literals(one, batch) for one in fields]
     return [bytes(row) for row in _joined(columns, ",", "(", ")").cast(pa.large_binary()).to_pylist()]
+
+
+def literals(field: Field, batch: pa.RecordBatch, around: tuple[str, str] | None = None) -> pa.Array:
+    """A column's values as literals of SQL, or NULL; `around` is what stands before and after the text of each."""
+    before, after = around or (field.form.opened, "'")
+    text = _replaced(_text(field, batch), field, _INSERTED)
+    words = pc.binary_join_element_wise(pa.scalar(before, LARGE), text, pa.scalar(after, LARGE), pa.scalar("", LARGE))
+    return _filled(words, "NULL")
 
 
 def _text(field: Field, batch: pa.RecordBatch) -> pa.Array:

@@ -1,8 +1,9 @@
 """What the target itself remembers of a stream: the database `_rowferry`, in which a chunk commits with its rows.
 
 `streams` has a row from the moment a stream's structure is prepared until the stream is forgotten, `tables`
-one for each of its tables, `chunks` one for each committed chunk. The rows refer to each other, so a writer
-that was left over from a forgotten stream can commit nothing, and forgetting waits for a commit under way.
+one for each of its tables, `chunks` one for each committed chunk, `moments` one for each whose place in the source's
+log is known, `follows` one for a stream that follows such a log (`follows.py`). The rows refer to each other, so a
+writer that was left over from a forgotten stream can commit nothing, and forgetting waits for a commit under way.
 
 The database comes with the first stream and goes with the last, both under a lock of that name.
 
@@ -31,7 +32,8 @@ from rowferry.model.chunks import Chunk, Committed
 DATABASE = "_rowferry"
 
 _LOCK = "rowferry journal"
-_MISSING = frozenset({1049, 1146})
+MISSING = frozenset({1049, 1146})
+"""There is no journal."""
 _ENGINE = "ENGINE=InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin"
 
 _CREATE = (
@@ -48,7 +50,20 @@ _CREATE = (
         PRIMARY KEY (stream_id, table_name, chunk),
         FOREIGN KEY (stream_id, table_name) REFERENCES {DATABASE}.tables (stream_id, table_name)
         ON DELETE CASCADE) {_ENGINE}""",
+    f"""CREATE TABLE IF NOT EXISTS {DATABASE}.moments (
+        stream_id varchar(100) NOT NULL, table_name varchar(140) NOT NULL, chunk int NOT NULL, at longtext NOT NULL,
+        PRIMARY KEY (stream_id, table_name, chunk),
+        FOREIGN KEY (stream_id) REFERENCES {DATABASE}.streams (stream_id) ON DELETE CASCADE) {_ENGINE}""",
+    f"""CREATE TABLE IF NOT EXISTS {DATABASE}.follows (
+        stream_id varchar(100) NOT NULL PRIMARY KEY, position longtext, notes longtext NOT NULL, counts longtext,
+        altering longtext, epoch bigint NOT NULL, updated_at datetime NOT NULL,
+        FOREIGN KEY (stream_id) REFERENCES {DATABASE}.streams (stream_id) ON DELETE CASCADE) {_ENGINE}""",
 )
+"""A journal that an older version made lacks the last two; they come beside what others use meanwhile, which a new
+column of `chunks` would have to wait for."""
+
+_TABLES = ("follows", "moments", "chunks", "tables", "streams")
+"""Each before those that it refers to."""
 
 Entry = tuple[str, str, int]
 """A chunk's name in the journal: the stream, the table, the number."""
@@ -85,22 +100,25 @@ def claim(session: Session, entry: Entry) -> bool:
     return changed == 1
 
 
-def entry_of(session: Session, entry: Entry) -> tuple[int, int] | None:
-    """Rows and bytes of a chunk that is done."""
+def entry_of(session: Session, entry: Entry) -> Committed | None:
+    """A chunk that is done."""
     stream, table, number = entry
-    found = session.rows(
-        f"SELECT row_count, byte_count FROM {DATABASE}.chunks WHERE {_is(stream, table)} AND chunk = {number}"
-    )
-    return (int(found[0][0]), int(found[0][1])) if found else None
+    found = _committed(session, f"{_is(stream, table)} AND chunk = {number}")
+    return found[0] if found else None
 
 
-def close(session: Session, entry: Entry, rows: int, size: int) -> None:
+def close(session: Session, entry: Entry, done: Committed) -> None:
     """Complete a chunk's entry, as the last step of its transaction."""
     stream, table, number = entry
     session.execute(
-        f"UPDATE {DATABASE}.chunks SET row_count = {rows}, byte_count = {size} "
+        f"UPDATE {DATABASE}.chunks SET row_count = {done.rows}, byte_count = {done.size} "
         f"WHERE {_is(stream, table)} AND chunk = {number}"
     )
+    if done.at is not None:
+        session.execute(
+            f"INSERT INTO {DATABASE}.moments (stream_id, table_name, chunk, at) "
+            f"VALUES ({literal(stream)}, {literal(table)}, {number}, {literal(done.at)})"
+        )
 
 
 @contextmanager
@@ -132,8 +150,7 @@ def records(session: Session, stream_id: str) -> dict[str, Record] | None:
 def add(session: Session, stream_id: str, prepared: Mapping[str, Record]) -> None:
     """Put the stream into the journal, whole, as the last step of its preparation."""
     with held(session, _LOCK):
-        for statement in _CREATE:
-            session.execute(statement)
+        _create(session)
         session.execute("START TRANSACTION")
         session.execute(
             f"INSERT INTO {DATABASE}.streams (stream_id, prepared_at) VALUES ({literal(stream_id)}, UTC_TIMESTAMP())"
@@ -146,6 +163,23 @@ def add(session: Session, stream_id: str, prepared: Mapping[str, Record]) -> Non
         session.execute("COMMIT")
 
 
+def complete(session: Session) -> None:
+    """Give the journal what it lacks, if an older version made it."""
+    if not _is_complete(session):
+        with held(session, _LOCK):
+            _create(session)
+
+
+def _create(session: Session) -> None:
+    for statement in _CREATE:
+        session.execute(statement)
+
+
+def _is_complete(session: Session) -> bool:
+    tables = f"SELECT TABLE_NAME FROM information_schema.TABLES WHERE TABLE_SCHEMA = '{DATABASE}'"
+    return {str(name) for (name,) in session.rows(tables)}.issuperset(_TABLES)
+
+
 def read(session: Session, stream_id: str) -> base.Journal | None:
     """The stream's journal in the pipeline's words."""
     prepared = records(session, stream_id)
@@ -156,16 +190,21 @@ def read(session: Session, stream_id: str) -> base.Journal | None:
         session,
         f"SELECT table_name, chunks FROM {DATABASE}.tables WHERE stream_id = {stream} AND chunks IS NOT NULL",
     )
-    committed = _ask(
-        session,
-        f"SELECT table_name, chunk, row_count, byte_count FROM {DATABASE}.chunks WHERE stream_id = {stream} "
-        "ORDER BY table_name, chunk",
-    )
     return base.Journal(
         fingerprints={name: record.fingerprint for name, record in prepared.items()},
         chunks={name: [Chunk.read(entry) for entry in json.loads(entries)] for name, entries in begun},
-        committed=[Committed(name, int(number), int(count), int(size)) for name, number, count, size in committed],
+        committed=_committed(session, f"stream_id = {stream}"),
     )
+
+
+def _committed(session: Session, condition: str) -> list[Committed]:
+    chunks = f"SELECT table_name, chunk, row_count, byte_count FROM {DATABASE}.chunks WHERE {condition}"
+    moments = f"SELECT table_name, chunk, at FROM {DATABASE}.moments WHERE {condition}"
+    at = {(name, int(number)): str(place) for name, number, place in _ask(session, moments)}
+    return [
+        Committed(name, int(number), int(count), int(size), at.get((name, int(number))))
+        for name, number, count, size in _ask(session, f"{chunks} ORDER BY table_name, chunk")
+    ]
 
 
 def begin(session: Session, stream_id: str, table: str, chunks: Sequence[Chunk]) -> None:
@@ -193,7 +232,7 @@ def forget(session: Session, stream_id: str) -> None:
             if not session.rows(f"SELECT 1 FROM {DATABASE}.streams LIMIT 1"):
                 _drop(session)
     except pymysql.Error as error:
-        if error_code(error) not in _MISSING:
+        if error_code(error) not in MISSING:
             raise
 
 
@@ -204,7 +243,7 @@ def _drop(session: Session) -> None:
     """Whoever looks into the journal just now keeps it alive; the next stream finds it empty and uses it."""
     session.execute("SET lock_wait_timeout = 1")
     try:
-        for table in ("chunks", "tables", "streams"):
+        for table in _TABLES:
             session.execute(f"DROP TABLE IF EXISTS {DATABASE}.{table}")
         strangers = f"SELECT 1 FROM information_schema.TABLES WHERE TABLE_SCHEMA = '{DATABASE}' LIMIT 1"
         if not session.rows(strangers):
@@ -221,7 +260,7 @@ def _ask(session: Session, query: str) -> list[Any]:
     try:
         return session.rows(query)
     except pymysql.Error as error:
-        if error_code(error) in _MISSING:
+        if error_code(error) in MISSING:
             return []
         raise
 

@@ -53,6 +53,14 @@ class Question:
     dialect: str
     created: Collection[str] | None
 
+    def dialect_of(self, draft: Draft) -> str:
+        """The SQL of a table's expressions."""
+        return draft.notes.table.dialect or self.dialect
+
+    def origin(self, draft: Draft, facts: Facts) -> Origin:
+        """Where a table comes from."""
+        return Origin(self.dialect_of(draft), facts.variant, facts.collations)
+
 
 @dataclass
 class Draft:
@@ -93,10 +101,10 @@ def make_plan(question: Question, tables: Sequence[Table], facts: Facts, session
         for name, table in situation.tables.items()
     ]
     _refuse_misfits(question, drafts, facts)
-    origin = Origin(question.dialect, facts.variant, facts.collations)
     for draft in drafts:
+        origin = question.origin(draft, facts)
         draft.target = _kept(question, draft, facts, situation) if draft.existing else _new(question, draft, origin)
-    _map_structure(question, drafts, facts, origin)
+    _map_structure(question, drafts, facts)
     _resolve_doubts(drafts, session)
     if question.created is None:
         _check_rows(question, situation, drafts, session)
@@ -110,7 +118,7 @@ def _refuse_misfits(question: Question, drafts: Sequence[Draft], facts: Facts) -
     found = []
     for draft in drafts:
         if draft.existing:
-            problems = misfits(draft.notes.table, draft.columns, facts.tables[draft.name], question.dialect)
+            problems = misfits(draft.notes.table, draft.columns, facts.tables[draft.name], question.dialect_of(draft))
             found += [f"{question.database}.{draft.name}: {problem}" for problem in problems]
     if found:
         raise Refused(f"Tables on the target do not fit the source. {'; '.join(found)}.")
@@ -204,7 +212,7 @@ def _numbered(notes: Notes, columns: tuple[Column, ...]) -> tuple[Column, ...]:
     return tuple(found)
 
 
-def _map_structure(question: Question, drafts: Sequence[Draft], facts: Facts, origin: Origin) -> None:
+def _map_structure(question: Question, drafts: Sequence[Draft], facts: Facts) -> None:
     """Indexes, checks and foreign keys of the new tables; names are given in the order of the tables."""
     options = question.request.structure
     targets = {draft.notes.table.name: (draft.target.name, draft.columns) for draft in drafts}
@@ -213,6 +221,7 @@ def _map_structure(question: Question, drafts: Sequence[Draft], facts: Facts, or
     for draft in drafts:
         if draft.existing:
             continue
+        origin = question.origin(draft, facts)
         if not origin.own(draft.notes.table):
             _fit(question, draft, drafts, origin)
         by = Translator(draft.notes, draft.target, draft.columns, origin)
@@ -276,7 +285,9 @@ def _without(table: Table, doubt: Doubt) -> Table:
 
 
 def _check_rows(question: Question, situation: Situation, drafts: Sequence[Draft], session: Session) -> None:
-    looks = question.request.write_mode is WriteMode.FAIL_IF_NOT_EMPTY and not question.request.skip_data
-    kept = [draft.name for draft in drafts if draft.existing]
+    followed = question.request.followed
+    looks = (followed or question.request.write_mode is WriteMode.FAIL_IF_NOT_EMPTY) and not question.request.skip_data
+    keyless = [draft.name for draft in drafts if not draft.target.key]
+    kept = [draft.name for draft in drafts if draft.existing and (not followed or draft.name in keyless)]
     full = not_empty(session, question.database, kept) if looks else []
-    check_write_mode(situation, full, [draft.name for draft in drafts if not draft.target.key])
+    check_write_mode(situation, full, keyless)

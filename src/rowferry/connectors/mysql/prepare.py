@@ -77,7 +77,7 @@ def _arrange(session: Session, request: TargetRequest, database: str, tables: Se
 def _create(session: Session, table: Table, request: TargetRequest) -> None:
     """Make the table; defaults that the server does not take there are tried one by one when it is finished."""
     mark = journal.mark(request.stream_id)
-    early = early_indexes(table, request.write_mode is WriteMode.UPSERT)
+    early = early_indexes(table, request.write_mode is WriteMode.UPSERT and not request.followed)
     try:
         session.execute(ddl.create_table(table, mark, early))
     except DriverErrors as error:
@@ -93,7 +93,8 @@ def early_indexes(table: Table, upsert: bool) -> list[Index]:
     numbered = next((column.name for column in table.columns if column.identity), None)
     found = []
     if numbered is not None and table.primary_key[:1] != (numbered,):
-        found += [next(i for i in table.indexes if i.columns[:1] == (numbered,) and i.method == "btree")]
+        # A table without its secondary indexes, as it is while changes catch up, has them already on the target.
+        found += [i for i in table.indexes if i.columns[:1] == (numbered,) and i.method == "btree"][:1]
     if upsert and table.key and table.key != table.primary_key:
         found += [next(i for i in table.indexes if i.unique and i.columns == table.key)]
     return list(dict.fromkeys(found))

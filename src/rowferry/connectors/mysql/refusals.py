@@ -54,6 +54,7 @@ WRITING: Mapping[int, tuple[Kind, str]] = {
     1366: (WriteFailed, "a value is not of its column's type, or has a character that the column's charset lacks"),
     **dict.fromkeys((1416, 3037, 3055, 3516, 3617), (WriteFailed, _SPATIAL)),
     **dict.fromkeys((1216, 1452), (WriteFailed, _REFERENCE)),
+    **dict.fromkeys((1217, 1451), (WriteFailed, "other rows refer to a row that is changed or deleted")),
     **dict.fromkeys((3819, 4025), (WriteFailed, _CHECK)),
     **dict.fromkeys((1153, 1301), (WriteFailed, "a row is longer than the server's max_allowed_packet: raise it")),
     **dict.fromkeys((1261, 1262), (WriteFailed, "a row did not arrive as it was sent")),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import replace
 
 import pymysql
@@ -11,7 +11,7 @@ from pymysql.connections import Connection as Session
 
 from rowferry.connectors.mysql.connect import Variant, variant_of
 from rowferry.connectors.mysql.failures import failed
-from rowferry.model.findings import Remark, Severity
+from rowferry.model.findings import Finding, Remark, Severity
 from rowferry.model.tables import Table
 
 _TABLES = """SELECT EVENT_OBJECT_TABLE, TRIGGER_NAME, CONCAT(': the trigger ', TRIGGER_NAME, ' is left out.')
@@ -46,6 +46,9 @@ UNION ALL
 SELECT 'event', EVENT_NAME FROM information_schema.EVENTS WHERE EVENT_SCHEMA = %(database)s
 ORDER BY 1, 2"""
 
+_ACTING = """SELECT EVENT_OBJECT_TABLE, GROUP_CONCAT(TRIGGER_NAME ORDER BY TRIGGER_NAME SEPARATOR ', ')
+ FROM information_schema.TRIGGERS WHERE EVENT_OBJECT_SCHEMA = %(database)s GROUP BY 1 ORDER BY 1"""
+
 MOST_NAMED = 20
 """How many of a kind are named."""
 
@@ -67,6 +70,20 @@ def besides(session: Session, database: str) -> list[Remark]:
     for kind, name, *_ in _rows(session, _BESIDES, database):
         kinds[kind].append(name)
     return [_besides(kind, names) for kind, names in kinds.items()]
+
+
+def acting(session: Session, database: str, tables: Container[str]) -> list[Finding]:
+    """What is to be said of triggers on those of a target's tables to which changes are applied."""
+    return [
+        Finding(
+            Severity.WARNING,
+            f"{database}.{table}",
+            f"{database}.{table} has triggers on the target ({names}), which act on every change that is applied: drop "
+            "those that have acted at the source already.",
+        )
+        for table, names in _rows(session, _ACTING, database)
+        if table in tables
+    ]
 
 
 def _besides(kind: str, names: Sequence[str]) -> Remark:

@@ -144,7 +144,7 @@ def _columns(block: bytearray, starts: list[int], kinds: list[pa.DataType]) -> l
     found = []
     for kind in kinds:
         lengths, null = _lengths(octets, at)
-        found.append(_array(block, octets, at, lengths, null).cast(kind))
+        found.append(slices(block, octets, at, lengths, null).cast(kind))
         at += lengths
     return found
 
@@ -165,7 +165,8 @@ def _lengths(octets: Any, at: Any) -> tuple[Any, Any]:
     return lengths, null
 
 
-def _array(block: bytearray, octets: Any, at: Any, lengths: Any, null: Any) -> pa.Array:
+def slices(block: bytes | bytearray, octets: Any, at: Any, lengths: Any, null: Any) -> pa.Array:
+    """The bytes of the block that begin at these places, as an array; `octets` is the block as numpy sees it."""
     offsets = np.zeros(len(at) + 1, np.int64)
     np.cumsum(lengths, out=offsets[1:])
     total = int(offsets[-1])

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import socket
 import struct
-from collections.abc import Generator, Iterable
+from collections.abc import Generator, Iterable, Sequence
 from contextlib import closing, suppress
+from dataclasses import dataclass
 from typing import Any
 
 import pymysql
 from pymysql.connections import Connection, MySQLResult
-from pymysql.constants import CR
+from pymysql.constants import CLIENT, CR
 
 from rowferry.connectors.mysql.connect import STALL, Access, variant_of
 
@@ -134,13 +135,25 @@ class Wire(Connection):
         return int(result.affected_rows or 0)
 
 
-class Session:
-    """One connection, used by one thread at a time. `broken`: it is of no use any more."""
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of one of several statements."""
 
-    def __init__(self, access: Access) -> None:
+    rows: int
+    warnings: int
+
+
+class Session:
+    """One connection, used by one thread at a time. `broken`: it is of no use any more.
+
+    `applies`: it takes several statements at a time, and counts rows that an UPDATE found, not those that it changed.
+    """
+
+    def __init__(self, access: Access, applies: bool = False) -> None:
         self._access = access
         self.broken = False
-        self.wire = access.connect_as(Wire, local_infile=True)
+        flags = CLIENT.FOUND_ROWS | CLIENT.MULTI_STATEMENTS if applies else 0
+        self.wire = access.connect_as(Wire, local_infile=True, client_flag=flags)
         for statement in SETTINGS:
             self.wire.query(statement)
         ((number, packet, infile),) = rows(self.wire, "SELECT CONNECTION_ID(), @@max_allowed_packet, @@local_infile")
@@ -159,6 +172,16 @@ class Session:
         changed = int(self.wire.query(statement))
         self._refuse_warnings()
         return changed
+
+    def run_all(self, statements: Sequence[bytes]) -> list[Outcome]:
+        """Run statements that give no rows, in their order, sent at once. An error leaves out those that follow."""
+        wire: Any = self.wire
+        wire.query(b";".join(statements))
+        outcomes = [Outcome(int(wire._result.affected_rows), int(wire._result.warning_count))]
+        while wire._result.has_next:
+            wire.next_result()
+            outcomes.append(Outcome(int(wire._result.affected_rows), int(wire._result.warning_count)))
+        return outcomes
 
     def load(self, statement: str, pieces: Iterable[bytes]) -> int:
         """Run one LOAD DATA LOCAL with these pieces as its file; the number of rows it put in."""

@@ -16,11 +16,13 @@ from threading import Condition
 import pymysql
 from pymysql.connections import Connection as Session
 
+from rowferry.connectors.mysql.binlog.place import held_here
 from rowferry.connectors.mysql.connect import Access, Variant, variant_of
 from rowferry.connectors.mysql.failures import DENIED, error_code, failed
 from rowferry.connectors.mysql.reading import ReadSession
 from rowferry.connectors.mysql.sql import quoted
-from rowferry.errors import Cancelled, ReadFailed, Refused, RowferryError
+from rowferry.errors import Cancelled, MomentLost, ReadFailed, Refused, RowferryError
+from rowferry.model.changes import Position
 from rowferry.model.tables import Table
 
 PATIENCE = 5
@@ -52,12 +54,14 @@ _EVERYTHING = Lock("FLUSH TABLES WITH READ LOCK", ("FLUSH TABLES WITH READ LOCK"
 class Snapshot:
     """The sessions that hold it. Any thread may borrow one; it waits while all of them are lent.
 
-    A session that is lost takes nothing with it: the others hold the same moment.
+    A session that is lost takes nothing with it: the others hold the same moment. `place`: where in the server's log
+    that is, if somebody wanted to know.
     """
 
     sessions: list[ReadSession]
     lock: str | None = None
     seconds: float = 0.0
+    place: Position | None = None
     held: bool = True
     _idle: list[ReadSession] = field(default_factory=list)
     _changed: Condition = field(default_factory=Condition)
@@ -74,7 +78,7 @@ class Snapshot:
 
     @contextmanager
     def lease(self) -> Iterator[ReadSession]:
-        """A session inside the snapshot; ReadFailed when all of them are lost."""
+        """A session inside the snapshot; MomentLost when all of them are lost."""
         session = self._take()
         try:
             yield session
@@ -101,7 +105,7 @@ class Snapshot:
                 if self._idle:
                     return self._idle.pop()
                 if all(session.broken for session in self.sessions):
-                    raise ReadFailed(
+                    raise MomentLost(
                         "The connections that held the source's snapshot were lost: resume the stream, which then "
                         "reads what is missing in a new snapshot."
                     )
@@ -131,22 +135,27 @@ def _let_go(session: ReadSession) -> bool:
     return not session.broken
 
 
-def take(access: Access, tables: Sequence[Table], readers: int) -> Snapshot:
-    """The snapshot in `readers` sessions; Refused, with what to change, where it cannot be had."""
+def take(access: Access, tables: Sequence[Table], readers: int, logged: bool = False) -> Snapshot:
+    """The snapshot in `readers` sessions; Refused, with what to change, where it cannot be had.
+
+    `logged`: its place in the server's log is wanted, too.
+    """
     sessions: list[ReadSession] = []
     try:
         sessions += (ReadSession(access) for _ in range(readers))
         _refuse_unheld(sessions[0].wire, tables)
         for session in sessions:
             session.wire.query(_ISOLATION)
-        with _locked(access, tables) if readers > 1 else nullcontext(None) as lock:
+        alone = readers == 1 and (not logged or sessions[0].variant.mariadb)
+        with nullcontext(None) if alone else _locked(access, tables) as lock:
             since = time.monotonic()
             for session in sessions:
                 session.wire.query(_BEGIN)
+            place = str(held_here(sessions[0].wire)) if logged else None
             seconds = time.monotonic() - since
         for session in sessions:
             session.wire.query(_SAVE)
-        return Snapshot(sessions, lock, seconds)
+        return Snapshot(sessions, lock, seconds, place)
     except BaseException as error:
         for session in sessions:
             session.close()

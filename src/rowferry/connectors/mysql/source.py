@@ -21,6 +21,7 @@ from rowferry.connectors.mysql.running import Running
 from rowferry.connectors.mysql.snapshot import Snapshot, take
 from rowferry.connectors.mysql.treat import treat
 from rowferry.errors import Cancelled, InvalidInput, MissingTable, RowferryError, SourceChanged
+from rowferry.model.changes import Position
 from rowferry.model.chunks import Chunk
 from rowferry.model.findings import Remark
 from rowferry.model.tables import Selection, Table, TableName
@@ -78,12 +79,30 @@ class MySqlSource:
         self._running.check()
         if wish is not Consistency.SNAPSHOT:
             return
-        snapshot = take(self._access, tables, readers)
+        self._hold(take(self._access, tables, readers))
+
+    def hold_logged(self, tables: Sequence[Table], readers: int) -> None:
+        """See `LoggedSource.hold_logged`: a table without a key is worth the lock, and what foreign keys do to rows,
+        which the log does not tell."""
+        self._running.check()
+        if not all(table.key for table in tables) or any(key.actions for table in tables for key in table.foreign_keys):
+            self._hold(take(self._access, tables, readers, logged=True))
+
+    def held_at(self) -> Position | None:
+        """See `LoggedSource.held_at`."""
+        return self._sessions.place if isinstance(self._sessions, Snapshot) else None
+
+    def let_go(self) -> None:
+        """See `LoggedSource.let_go`: an open transaction keeps the server from changing or emptying its tables."""
+        if isinstance(self._sessions, Snapshot):
+            self._hold(Sessions(self._access))
+
+    def _hold(self, sessions: Lender) -> None:
         with self._running.lock:
-            closed, before, self._sessions = self._running.closed, self._sessions, snapshot
+            closed, before, self._sessions = self._running.closed, self._sessions, sessions
         before.close()
         if closed:
-            snapshot.close()
+            sessions.close()
 
     def consistency(self) -> str:
         """See `Source.consistency`."""

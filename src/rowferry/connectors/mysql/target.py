@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from rowferry.config.stream import SchemaPolicy, WriteMode
 from rowferry.connectors import base
 from rowferry.connectors.base import PlannedTable, TargetPlan, TargetRequest
-from rowferry.connectors.mysql import ddl, finish, journal
+from rowferry.connectors.mysql import ddl, finish, follows, journal
 from rowferry.connectors.mysql import prepare as structure
 from rowferry.connectors.mysql.connect import Access
 from rowferry.connectors.mysql.facts import has_database, read_facts, server_facts, with_references
@@ -20,6 +21,7 @@ from rowferry.connectors.mysql.limits import declared_column, holds
 from rowferry.connectors.mysql.plan import Question, make_plan, target_names
 from rowferry.connectors.mysql.pool import Pool
 from rowferry.connectors.mysql.refusals import DriverErrors, translated
+from rowferry.connectors.mysql.remarks import acting
 from rowferry.connectors.mysql.sessions import Session
 from rowferry.connectors.mysql.sql import SYSTEM_DATABASES
 from rowferry.connectors.mysql.types_write import DIALECT
@@ -74,7 +76,14 @@ class MySqlTarget:
                 facts = facts.without(structure.own_leavings(session, facts, self._database, stream))
                 if self._goes_or_is_emptied:
                     facts = with_references(session.wire, facts, self._database, names)
-            return make_plan(Question(self._request, self._database, dialect, created), tables, facts, session.wire)
+            question = Question(self._request, self._database, dialect, created)
+            plan = make_plan(question, tables, facts, session.wire)
+            return plan if prepared or not self._request.followed else self._with_triggers(session, plan)
+
+    def _with_triggers(self, session: Session, plan: TargetPlan) -> TargetPlan:
+        existing = {table.target.name.name for table in plan.tables if table.existing}
+        found = acting(session.wire, self._database, existing) if existing else []
+        return replace(plan, findings=(*plan.findings, *found))
 
     @property
     def _goes_or_is_emptied(self) -> bool:
@@ -105,16 +114,17 @@ class MySqlTarget:
         """Write one chunk exactly once (`write`)."""
         from rowferry.connectors.mysql.write import Feed, Order, write_chunk  # noqa: PLC0415 - planning needs no Arrow
 
-        upsert = self._request.write_mode is WriteMode.UPSERT
-        order = Order(self._request.stream_id, table, table.target.key if upsert else ())
+        order = Order(self._request.stream_id, table, table.target.key if self._request.upserts(table) else ())
+        if chunk.at is not None:
+            with self._session("completing the target's journal") as session:
+                journal.complete(session)
         with self._pool.lease() as session:
             return write_chunk(session, order, chunk, Feed(batches, order, lambda: self._pool.closed))
 
     def finish_table(self, table: PlannedTable) -> list[Finding]:
         """Everything of a table but its foreign keys."""
         with self._session(f"finishing {table.target.name}") as session:
-            upsert = self._request.write_mode is WriteMode.UPSERT
-            early = () if table.existing else structure.early_indexes(table.target, upsert)
+            early = () if table.existing else structure.early_indexes(table.target, self._request.upserts(table))
             return finish.finish_table(session, table, early)
 
     def finish(self, tables: Sequence[PlannedTable]) -> list[Finding]:
@@ -132,6 +142,8 @@ class MySqlTarget:
         stream = self._request.stream_id
         with closing(Session(self._access)) as session, _translating("removing the target's journal"):
             known = journal.records(session, stream)
+            if known is not None:
+                follows.end(session, stream)
             if has_database(session.wire, self._database):
                 facts = read_facts(session.wire, self._database, ())
                 marked = [name for name, one in facts.relations.items() if one.comment == journal.mark(stream)]

@@ -178,20 +178,21 @@ def _write(session: Session, order: Order, chunk: Chunk, feed: Feed) -> Committe
         _leave(session, order)
         if done is None:
             raise WriteFailed(f"The target's journal does not know {name} any more: start a new stream.")
-        return Committed(name, chunk.number, *done)
+        return done
     if order.unchecked:
         session.execute("SET foreign_key_checks = 0")
     if order.key:
         _upsert(session, order, feed)
     else:
-        _put(session, order, order.place, feed)
+        put(session, order, order.place, feed)
     if order.unchecked:
         session.execute("SET foreign_key_checks = 1")
-    journal.close(session, entry, feed.rows, feed.size)
+    committed = Committed(name, chunk.number, feed.rows, feed.size, chunk.at)
+    journal.close(session, entry, committed)
     session.execute("COMMIT")
     if order.key:
         session.execute(f"DROP TEMPORARY TABLE {_stage(order)}")
-    return Committed(name, chunk.number, feed.rows, feed.size)
+    return committed
 
 
 def _claim(session: Session, entry: journal.Entry) -> bool:
@@ -205,7 +206,7 @@ def _claim(session: Session, entry: journal.Entry) -> bool:
         ) from error
 
 
-def _put(session: Session, order: Order, table: str, feed: Feed, replace: bool = False) -> None:
+def put(session: Session, order: Order, table: str, feed: Feed, replace: bool = False) -> None:
     """All rows into a table; each of them, or an error."""
     word = "REPLACE" if replace else "INSERT"
     begin = f"{word} INTO {table} ({quoted_list(order.names)}) VALUES "
@@ -254,7 +255,7 @@ def _make_stage(session: Session, order: Order) -> None:
 
 def _upsert(session: Session, order: Order, feed: Feed) -> None:
     """Rows under a key that is there are updated, the others come in; a clash with another unique key is an error."""
-    _put(session, order, _stage(order), feed, replace=True)
+    put(session, order, _stage(order), feed, replace=True)
     for statement in upsert(order):
         session.store(statement)
 

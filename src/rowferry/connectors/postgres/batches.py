@@ -20,7 +20,7 @@ from rowferry.errors import ReadFailed
 from rowferry.model import types as t
 from rowferry.model.chunks import Chunk
 from rowferry.model.policies import OddValue, refused
-from rowferry.model.tables import Column
+from rowferry.model.tables import Column, TableName
 
 _AS_IS = SQL("{}")
 _AS_TEXT = SQL("{}::text")
@@ -71,30 +71,31 @@ def _expression(column: Column) -> Composable:
 def convert(batch: pa.RecordBatch, chunk: Chunk, columns: Sequence[Column], schema: pa.Schema) -> pa.RecordBatch:
     """The batch in the neutral form; ReadFailed, naming the column, where a value cannot be carried."""
     arrays = [
-        _converted(array, _Place(chunk, column), wanted)
+        converted(array, Place(chunk.table, column, str(chunk)), wanted)
         for array, column, wanted in zip(batch.columns, columns, schema, strict=True)
     ]
     return pa.RecordBatch.from_arrays(arrays, schema=schema)
 
 
-class _Place:
-    """A column of a chunk, in the words of its errors."""
+class Place:
+    """A column of a table, in the words of its errors; `part`: of which part of the table values are."""
 
-    def __init__(self, chunk: Chunk, column: Column) -> None:
+    def __init__(self, table: TableName, column: Column, part: str) -> None:
         self.column = column
-        self._chunk = chunk
-        self._name = f"{chunk.table}.{column.name} ({column.native.declared})"
+        self._part = part
+        self._name = f"{table}.{column.name} ({column.native.declared})"
 
     def refuse(self, why: str) -> ReadFailed:
         """The error that says why a value of this column does not cross."""
-        return ReadFailed(f"{self._name} {why} ({self._chunk}).")
+        return ReadFailed(f"{self._name} {why} ({self._part}).")
 
     def refuse_odd(self, kind: OddValue) -> ReadFailed:
         """The error for a value of a kind that a policy may treat."""
-        return ReadFailed(refused(self._name, self._chunk, kind))
+        return ReadFailed(refused(self._name, self._part, kind))
 
 
-def _converted(array: pa.Array, place: _Place, wanted: pa.Field) -> pa.Array:
+def converted(array: pa.Array, place: Place, wanted: pa.Field) -> pa.Array:
+    """One column in the neutral form; ReadFailed where a value cannot be carried."""
     if array.null_count and not wanted.nullable:
         raise place.refuse("holds NULL, though it was declared NOT NULL")
     neutral = place.column.type
@@ -112,17 +113,17 @@ def _converted(array: pa.Array, place: _Place, wanted: pa.Field) -> pa.Array:
         raise place.refuse("holds a value that does not fit the type") from None
 
 
-def _date(array: pa.Array, place: _Place) -> None:
+def _date(array: pa.Array, place: Place) -> None:
     if _least(array.cast(pa.int32())) < _FIRST_DAY:
         raise place.refuse_odd(OddValue.FAR_DATE)
 
 
-def _moment(array: pa.Array, place: _Place) -> None:
+def _moment(array: pa.Array, place: Place) -> None:
     if _least(array.cast(pa.int64())) < _FIRST_MICROSECOND:
         raise place.refuse_odd(OddValue.FAR_DATE)
 
 
-def _time(array: pa.Array, place: _Place) -> None:
+def _time(array: pa.Array, place: Place) -> None:
     latest = pc.max(array.cast(pa.int64())).as_py()
     if latest is not None and latest >= _MICROSECONDS_A_DAY:
         raise place.refuse_odd(OddValue.LATE_TIME)
@@ -133,7 +134,7 @@ def _least(array: pa.Array) -> int:
     return 0 if least is None else int(least)
 
 
-_CHECKS: dict[type, Callable[[pa.Array, _Place], None]] = {
+_CHECKS: dict[type, Callable[[pa.Array, Place], None]] = {
     t.Date: _date,
     t.DateTime: _moment,
     t.Instant: _moment,

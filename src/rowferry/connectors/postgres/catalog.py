@@ -87,8 +87,8 @@ of the columns' usual widths where nothing was ever counted.
 """
 
 COLUMNS = """
-SELECT a.attrelid::int8, a.attname::text, a.atttypid::int8, a.atttypmod, format_type(a.atttypid, a.atttypmod),
-       NOT a.attnotnull, a.attidentity <> '', {generated},
+SELECT a.attrelid::int8, a.attnum::int, a.attname::text, a.atttypid::int8, a.atttypmod,
+       format_type(a.atttypid, a.atttypmod), NOT a.attnotnull, a.attidentity <> '', {generated},
        pg_get_expr(d.adbin, d.adrelid), coalesce(col_description(a.attrelid, a.attnum), ''),
        (SELECT format('%%I.%%I', n.nspname, o.collname)
         FROM pg_collation o JOIN pg_namespace n ON n.oid = o.collnamespace JOIN pg_type t ON t.oid = a.atttypid
@@ -126,6 +126,7 @@ class _Relation(NamedTuple):
 
 class _Attribute(NamedTuple):
     relation: int
+    number: int
     name: str
     type: int
     modifier: int
@@ -174,7 +175,7 @@ def describe(
         "system": include_system,
     }
     try:
-        with _public_names(connection):
+        with public_names(connection):
             return _described(connection, [_Relation(*row) for row in connection.execute(RELATIONS, wanted)])
     except psycopg.Error as error:
         raise translate(error, "reading the structure of tables", ReadFailed) from error
@@ -192,7 +193,7 @@ def has_schema(connection: Session, name: str) -> bool:
 
 def storage(connection: Session, table: TableName) -> tuple[Storage | None, dict[str, str]]:
     """How a table lies on disk (None: it is not there), and its columns' types as they are declared now."""
-    with _public_names(connection):
+    with public_names(connection):
         found = connection.execute(STORAGE, (table.schema, table.name)).fetchone()
         if found is None:
             return None, {}
@@ -210,7 +211,7 @@ def query_columns(connection: Session, query: str) -> tuple[Column, ...]:
         result = cursor.pgresult
         fields = [] if result is None else [_field(result, at) for at in range(result.nfields)]
     _check_names([name for name, _, _ in fields])
-    with _public_names(connection):
+    with public_names(connection):
         declared = connection.execute(
             "SELECT format_type(type, modifier) FROM unnest(%s::oid[], %s::int4[]) AS f(type, modifier)",
             ([oid for _, oid, _ in fields], [modifier for _, _, modifier in fields]),
@@ -238,7 +239,7 @@ def _check_names(names: Sequence[str]) -> None:
 
 
 @contextmanager
-def _public_names(connection: Session) -> Iterator[None]:
+def public_names(connection: Session) -> Iterator[None]:
     """A transaction in which the catalogue spells names as if nothing but `public` were in sight."""
     with connection.transaction():
         connection.execute("SET LOCAL search_path = public")
@@ -284,6 +285,7 @@ def _column(attribute: _Attribute, natives: Natives, numbering: Numbering | None
         numbering=numbering if attribute.identity or numbered else None,
         generated=expression if attribute.generated else None,
         comment=attribute.comment,
+        number=attribute.number,
     )
 
 

@@ -55,6 +55,9 @@ PATIENT = f"SET lock_timeout = '{PATIENCE}s'"
 CONNECT_TIMEOUT = 10
 """Seconds that a server may take to answer at all."""
 
+_REPLICATION = {"replication": "database", "tcp_user_timeout": 30_000}
+"""A walsender, which also answers SQL; a peer that takes nothing for so many milliseconds is gone."""
+
 _CA_BUNDLES = ("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem")
 
 
@@ -63,11 +66,12 @@ class DatabaseMissing(ConnectionFailed):
 
 
 def connect(
-    connection: Connection, database: str | None = None, *, autocommit: bool = True
+    connection: Connection, database: str | None = None, *, autocommit: bool = True, replication: bool = False
 ) -> psycopg.Connection[tuple[Any, ...]]:
     """A new session in `database` (None: the connection's own); ConnectionFailed, with the reason, when there is none.
 
-    PEM text stands in memory files only as long as it takes to connect.
+    With `replication` it is one that the log can be followed in. PEM text stands in memory files only as long as it
+    takes to connect.
     """
     with ExitStack() as files:
 
@@ -76,8 +80,11 @@ def connect(
             files.callback(os.close, descriptor)
             return _path(descriptor)
 
+        parameters = _parameters(connection, database, lend)
+        if replication:
+            parameters |= _REPLICATION
         try:
-            return psycopg.connect(make_conninfo("", **_parameters(connection, database, lend)), autocommit=autocommit)
+            return psycopg.connect(make_conninfo("", **parameters), autocommit=autocommit)
         except psycopg.Error as error:
             name = database_name(connection, database)
             raise translate(error, f"connecting to the database {name} at {place(connection)}") from error
@@ -247,7 +254,11 @@ _BY_TEXT: tuple[tuple[str, type[RowferryError], str], ...] = (
     ("SSL SYSCALL|SSL connection has been closed", ConnectionLost, "the connection to PostgreSQL broke"),
     (r"(?-i:\bSSL\b)", ConnectionFailed, "the TLS handshake failed: check the connection's ssl"),
     ("too many connections|connection slots", ConnectionFailed, "the server has no connection left for us"),
-    ("is (starting up|shutting down)", ConnectionFailed, "the server is starting or stopping; try again in a moment"),
+    (
+        "is (starting up|shutting down|in recovery mode)|not( yet)? accepting connections",
+        ConnectionFailed,
+        "the server is starting or stopping; try again in a moment",
+    ),
     ("Connection refused", ConnectionFailed, "nothing listens there: check host, port and that the server is running"),
     ("No route to host|unreachable", ConnectionFailed, "the network does not lead there"),
     ("closed the connection|connection is (lost|closed|bad)", ConnectionLost, "the connection to PostgreSQL broke"),

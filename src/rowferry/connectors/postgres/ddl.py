@@ -51,6 +51,41 @@ def create_table(table: Table) -> str:
     return f"CREATE TABLE {place(table.name)} (\n  {columns}\n)"
 
 
+def add_column(table: TableName, column: Column) -> str:
+    """One more column, with NOT NULL and its default."""
+    return f"ALTER TABLE {place(table)} ADD COLUMN {_column(column)}"
+
+
+def drop_column(table: TableName, name: str) -> str:
+    """Take a column away, with the indexes and constraints that it is part of."""
+    return f"ALTER TABLE {place(table)} DROP COLUMN {quoted(name)}"
+
+
+def rename_column(table: TableName, old: str, new: str) -> str:
+    """Call a column otherwise."""
+    return f"ALTER TABLE {place(table)} RENAME COLUMN {quoted(old)} TO {quoted(new)}"
+
+
+def change_type(table: TableName, column: Column) -> str:
+    """Give a column the type that it has here, with the values that it holds."""
+    declared = column.native.declared
+    collation = f" COLLATE {column.native.collation}" if column.native.collation else ""
+    name = quoted(column.name)
+    return f"ALTER TABLE {place(table)} ALTER COLUMN {name} TYPE {declared}{collation} USING {name}::{declared}"
+
+
+def change_null(table: TableName, column: Column) -> str:
+    """Let a column be NULL, or forbid it."""
+    action = "DROP" if column.nullable else "SET"
+    return f"ALTER TABLE {place(table)} ALTER COLUMN {quoted(column.name)} {action} NOT NULL"
+
+
+def add_member(enum: str, member: str, after: str | None) -> str:
+    """One more member of an enum type (as SQL), behind another; None: as the first."""
+    spot = f"AFTER {literal(after)}" if after is not None else ""
+    return f"ALTER TYPE {enum} ADD VALUE IF NOT EXISTS {literal(member)} {spot}"
+
+
 def drop_tables(names: Sequence[TableName]) -> str:
     """All in one statement, so that references between them are no hindrance."""
     return f"DROP TABLE {places(names)}"

@@ -160,21 +160,36 @@ _SINGLE = 18
 
 
 def _numeric(array: pa.Array) -> Pieces:
-    """A decimal or a whole number, always with all digits its type has; the server drops zeros at both ends."""
+    """A decimal or a whole number, with as many digits as the largest of the array; the server drops zeros."""
     if not pa.types.is_decimal(array.type):
         return _whole_numeric(array)
     if array.type.scale < 0:
         array = array.cast(pa.decimal256(array.type.precision - array.type.scale, 0))
+    shift = -array.type.scale % _BASE_DIGITS
+    array = _narrowed(array, _SINGLE - shift)
     precision, scale = array.type.precision, array.type.scale
-    shift = -scale % _BASE_DIGITS
-    before, after = -(-(precision - scale) // _BASE_DIGITS), (scale + shift) // _BASE_DIGITS
+    after = (scale + shift) // _BASE_DIGITS
     if precision + shift <= _SINGLE:
         words = values(array, f"V{array.type.byte_width}").view("<i8")[:: array.type.byte_width // 8]
-        negative, digits = words < 0, _digits(np.abs(words).view("<u8") * np.uint64(10**shift), before + after)
+        magnitude = np.abs(words).view("<u8")
+        precision = min(precision, max(len(str(magnitude.max(initial=0))), scale))
+        before = -(-(precision - scale) // _BASE_DIGITS)
+        negative, digits = words < 0, _digits(magnitude * np.uint64(10**shift), before + after)
     else:
+        before = -(-(precision - scale) // _BASE_DIGITS)
         negative, limbs = _limbs(array)
         digits = _wide_digits(_times(limbs, 10**shift), before + after)
     return _numeric_parts(array, negative, digits, before - 1, scale)
+
+
+def _narrowed(array: pa.Array, digits: int) -> pa.Array:
+    """The array with no more digits than these where all its values have no more."""
+    if not array.type.scale <= digits < array.type.precision:
+        return array
+    try:
+        return array.cast(pa.decimal128(digits, array.type.scale))
+    except pa.ArrowInvalid:
+        return array
 
 
 def _whole_numeric(array: pa.Array) -> Pieces:

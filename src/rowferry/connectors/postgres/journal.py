@@ -1,8 +1,9 @@
 """What the target itself remembers of a stream: the schema `_rowferry`, in which a chunk commits with its rows.
 
 `streams` has a row from the moment a stream's structure is prepared until the stream is forgotten, `tables`
-one for each of its tables, `chunks` one for each committed chunk. The rows refer to each other, so a writer
-that was left over from a forgotten stream can commit nothing, and forgetting waits for a commit under way.
+one for each of its tables, `chunks` one for each committed chunk, `moments` one for each whose place in the source's
+log is known, `follows` (`follows.py`) one for each stream that follows such a log. The rows refer to each other, so a
+writer that was left over from a forgotten stream can commit nothing, and forgetting waits for a commit under way.
 
 The schema comes with the first stream and goes with the last. Both happen under an advisory lock that is
 held to the end of the transaction: a stream that came is seen before the schema would go.
@@ -26,22 +27,29 @@ SCHEMA = "_rowferry"
 _LOCK = 0x726F776665727279
 """The advisory lock on the schema's existence ("rowferry" in bytes)."""
 
-_CREATE = (
-    f"CREATE SCHEMA {SCHEMA}",
-    f"""CREATE TABLE {SCHEMA}.streams (
+_CREATE: Mapping[str, str] = {
+    "streams": f"""CREATE TABLE {SCHEMA}.streams (
         stream_id text PRIMARY KEY, prepared_at timestamptz NOT NULL DEFAULT now(), finished_at timestamptz)""",
-    f"""CREATE TABLE {SCHEMA}.tables (
+    "tables": f"""CREATE TABLE {SCHEMA}.tables (
         stream_id text NOT NULL REFERENCES {SCHEMA}.streams ON DELETE CASCADE, table_name text NOT NULL,
         fingerprint text NOT NULL, created boolean NOT NULL, chunks jsonb, suspended jsonb,
         PRIMARY KEY (stream_id, table_name))""",
-    f"""CREATE TABLE {SCHEMA}.chunks (
+    "chunks": f"""CREATE TABLE {SCHEMA}.chunks (
         stream_id text NOT NULL, table_name text NOT NULL, chunk integer NOT NULL, rows bigint NOT NULL,
         size bigint NOT NULL, committed_at timestamptz NOT NULL DEFAULT now(),
         PRIMARY KEY (stream_id, table_name, chunk),
         FOREIGN KEY (stream_id, table_name) REFERENCES {SCHEMA}.tables ON DELETE CASCADE)""",
-)
-
-_TABLES = f"{SCHEMA}.chunks, {SCHEMA}.tables, {SCHEMA}.streams"
+    "moments": f"""CREATE TABLE {SCHEMA}.moments (
+        stream_id text NOT NULL REFERENCES {SCHEMA}.streams ON DELETE CASCADE, table_name text NOT NULL,
+        chunk integer NOT NULL, at text NOT NULL, PRIMARY KEY (stream_id, table_name, chunk))""",
+    "follows": f"""CREATE TABLE {SCHEMA}.follows (
+        stream_id text PRIMARY KEY REFERENCES {SCHEMA}.streams ON DELETE CASCADE, position text,
+        notes jsonb NOT NULL DEFAULT '{{}}', counts jsonb NOT NULL DEFAULT '{{}}', epoch bigint NOT NULL DEFAULT 0,
+        pid integer, begun timestamptz,
+        updated_at timestamptz NOT NULL DEFAULT now())""",
+}
+"""Each refers to those before it. A schema that an older version made lacks the last two; they are added beside what
+others use meanwhile, which new columns of `chunks` would have to wait for."""
 
 CLAIM = f"""
 INSERT INTO {SCHEMA}.chunks (stream_id, table_name, chunk, rows, size) VALUES (%s, %s, %s, 0, 0)
@@ -53,7 +61,8 @@ A second writer of the same chunk waits here, on the primary key, until the firs
 back; so two can never both have written, however late one of them wakes up.
 """
 
-ENTRY = f"SELECT rows, size FROM {SCHEMA}.chunks WHERE stream_id = %s AND table_name = %s AND chunk = %s"
+MOMENT = f"INSERT INTO {SCHEMA}.moments (stream_id, table_name, chunk, at) VALUES (%s, %s, %s, %s)"
+"""The place in the source's log that a chunk is read at, in the chunk's transaction."""
 
 CLOSE = f"""
 UPDATE {SCHEMA}.chunks SET rows = %s, size = %s
@@ -99,12 +108,20 @@ def records(session: Session, stream_id: str) -> dict[str, Record] | None:
     return {name: Record(mark, created, suspended or {}) for name, mark, created, suspended in rows if name is not None}
 
 
+def complete(session: Session) -> None:
+    """Make what the schema lacks, inside the caller's transaction, which should be near its end."""
+    session.execute("SELECT pg_advisory_xact_lock(%s)", (_LOCK,))
+    there = _there(session)
+    if "chunks" not in there:
+        session.execute(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}")
+    for name, statement in _CREATE.items():
+        if name not in there:
+            session.execute(statement.encode())
+
+
 def add(session: Session, stream_id: str, prepared: Mapping[str, Record]) -> None:
     """Put the stream into the journal, inside the caller's transaction and as its last step."""
-    session.execute("SELECT pg_advisory_xact_lock(%s)", (_LOCK,))
-    if not _exists(session):
-        for statement in _CREATE:
-            session.execute(statement.encode())
+    complete(session)
     session.execute(f"INSERT INTO {SCHEMA}.streams (stream_id) VALUES (%s)", (stream_id,))
     with session.cursor() as cursor:
         cursor.executemany(
@@ -126,15 +143,28 @@ def read(session: Session, stream_id: str) -> base.Journal | None:
         f"SELECT table_name, chunks FROM {SCHEMA}.tables WHERE stream_id = %s AND chunks IS NOT NULL", (stream_id,)
     )
     chunks = {name: [Chunk.read(entry) for entry in entries] for name, entries in begun}
-    committed = session.execute(
-        f"SELECT table_name, chunk, rows, size FROM {SCHEMA}.chunks WHERE stream_id = %s ORDER BY table_name, chunk",
-        (stream_id,),
-    )
     return base.Journal(
         fingerprints={name: record.fingerprint for name, record in prepared.items()},
         chunks=chunks,
-        committed=[Committed(*row) for row in committed],
+        committed=_committed(session, stream_id),
     )
+
+
+def entry(session: Session, stream_id: str, table: str, chunk: int) -> Committed:
+    """What the journal says of a chunk that is done."""
+    return next(one for one in _committed(session, stream_id) if (one.table, one.number) == (table, chunk))
+
+
+def _committed(session: Session, stream_id: str) -> list[Committed]:
+    moments, at = ("", "NULL")
+    if "moments" in _there(session):
+        moments, at = (f"LEFT JOIN {SCHEMA}.moments USING (stream_id, table_name, chunk)", "at")
+    rows = session.execute(
+        f"SELECT table_name, chunk, rows, size, {at} FROM {SCHEMA}.chunks {moments} WHERE stream_id = %s "
+        "ORDER BY table_name, chunk",
+        (stream_id,),
+    )
+    return [Committed(*row) for row in rows]
 
 
 def begin(session: Session, stream_id: str, table: str, chunks: Sequence[Chunk]) -> None:
@@ -181,8 +211,10 @@ def _drop(session: Session) -> None:
     """
     try:
         with session.transaction():
-            session.execute(f"LOCK TABLE {_TABLES} IN ACCESS EXCLUSIVE MODE NOWAIT")
-            session.execute(f"DROP TABLE {_TABLES}")
+            there = _there(session)
+            ours = ", ".join(f"{SCHEMA}.{name}" for name in reversed(list(_CREATE)) if name in there)
+            session.execute(f"LOCK TABLE {ours} IN ACCESS EXCLUSIVE MODE NOWAIT".encode())
+            session.execute(f"DROP TABLE {ours}".encode())
             session.execute(f"DROP SCHEMA {SCHEMA}")
     except (
         psycopg.errors.LockNotAvailable,
@@ -193,10 +225,17 @@ def _drop(session: Session) -> None:
 
 
 def _exists(session: Session) -> bool:
-    """Asked of the catalogue's tables: to_regclass may answer out of what the session knew before it got the lock."""
+    return "chunks" in _there(session)
+
+
+def _there(session: Session) -> set[str]:
+    """What of ours is there.
+
+    Asked of the catalogue's tables: to_regclass may answer out of what the session knew before it got the lock.
+    """
     found = session.execute(
-        "SELECT 1 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "
-        "WHERE n.nspname = %s AND c.relname = 'chunks'",
-        (SCHEMA,),
+        "SELECT c.relname::text FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "
+        "WHERE n.nspname = %s AND c.relname = ANY(%s)",
+        (SCHEMA, list(_CREATE)),
     )
-    return found.fetchone() is not None
+    return {str(name) for (name,) in found}

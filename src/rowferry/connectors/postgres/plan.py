@@ -41,16 +41,24 @@ class Question:
     dialect: str
     created: Collection[str] | None
 
+    def dialect_of(self, draft: Draft) -> str:
+        """The SQL of a table's expressions."""
+        return draft.notes.table.dialect or self.dialect
+
 
 @dataclass
 class Draft:
-    """A table half planned; `name` is its name on the target, `columns` its columns' names there."""
+    """A table half planned; `name` is its name on the target, `columns` its columns' names there.
+
+    `own`: what the server can take over of it as it is.
+    """
 
     notes: Notes
     name: str
     columns: Mapping[str, str]
     existing: bool
     target: Table = field(init=False)
+    own: Own = field(default_factory=Own)
 
 
 def target_names(tables: Sequence[Table]) -> dict[str, Table]:
@@ -80,13 +88,17 @@ def make_plan(question: Question, tables: Sequence[Table], facts: Facts, session
         for name, table in situation.tables.items()
     ]
     _refuse_misfits(question, drafts, facts)
-    own = find_own(session, question.dialect, tables, facts.database)
+    for dialect in {question.dialect_of(draft) for draft in drafts}:
+        same = [draft for draft in drafts if question.dialect_of(draft) == dialect]
+        own = find_own(session, dialect, [draft.notes.table for draft in same], facts.database)
+        for draft in same:
+            draft.own = own
     for draft in drafts:
-        draft.target = _kept(question, draft, facts) if draft.existing else _new_columns(question, draft, session, own)
-    _map_structure(question, drafts, facts, own)
+        draft.target = _kept(question, draft, facts) if draft.existing else _new_columns(question, draft, session)
+    _map_structure(question, drafts, facts)
     _resolve_doubts(drafts, session)
     for draft in drafts:
-        draft.target = replace(draft.target, remarks=own.left(draft.notes))
+        draft.target = replace(draft.target, remarks=draft.own.left(draft.notes))
     if question.created is None:
         _check_rows(question, situation, drafts, session)
     findings = [finding for draft in drafts for finding in draft.notes.findings]
@@ -153,11 +165,11 @@ def _note_existing(notes: Notes, source: Column, there: Column) -> None:
         )
 
 
-def _new_columns(question: Question, draft: Draft, session: Session, own: Own) -> Table:
-    source, notes = draft.notes.table, draft.notes
+def _new_columns(question: Question, draft: Draft, session: Session) -> Table:
+    source, notes, own = draft.notes.table, draft.notes, draft.own
     if draft.name != source.name.name:
         notes.say(Severity.INFO, f": is called {draft.name} on the target, where names have at most 63 bytes.")
-    columns = map_columns(notes, draft.columns, question.dialect, question.schema, computes(session))
+    columns = map_columns(notes, draft.columns, question.dialect_of(draft), question.schema, computes(session))
     if own.version and source.unlogged:
         notes.carried.add((None, None))
     return replace(
@@ -175,13 +187,13 @@ def _new_columns(question: Question, draft: Draft, session: Session, own: Own) -
     )
 
 
-def _map_structure(question: Question, drafts: Sequence[Draft], facts: Facts, own: Own) -> None:
+def _map_structure(question: Question, drafts: Sequence[Draft], facts: Facts) -> None:
     """Keys, indexes, checks and foreign keys of the new tables; names are given in the order of the tables."""
     options, upsert = question.request.structure, question.request.write_mode is WriteMode.UPSERT
     ours = {draft.name for draft in drafts if not draft.existing}
     pool = Names({r.name for r in facts.relations.values() if r.name not in ours and r.owner not in ours})
     pool.taken.update(draft.name for draft in drafts)
-    keys = {draft.name: _key_name(draft, pool, own) for draft in drafts}
+    keys = {draft.name: _key_name(draft, pool) for draft in drafts}
     unnamed = [draft.name for draft in drafts if draft.notes.table.primary_key and keys[draft.name] is None]
     pool.taken.update(shortened(f"{name}_pkey") for name in unnamed)
     targets = {draft.notes.table.name: (draft.target.name, draft.columns) for draft in drafts}
@@ -189,7 +201,7 @@ def _map_structure(question: Question, drafts: Sequence[Draft], facts: Facts, ow
     for draft in drafts:
         if draft.existing:
             continue
-        by = Translator(draft.notes, draft.target.columns, draft.columns, question.dialect, own, upsert)
+        by = Translator(draft.notes, draft.target.columns, draft.columns, question.dialect_of(draft), draft.own, upsert)
         key = map_key(by, keys[draft.name])
         indexes = map_indexes(by, pool) if options.indexes else ()
         exclusions = map_exclusions(by, pool) if options.indexes else ()
@@ -206,10 +218,10 @@ def _map_structure(question: Question, drafts: Sequence[Draft], facts: Facts, ow
         draft.target = replace(draft.target, key=unique_key(draft.target))
 
 
-def _key_name(draft: Draft, pool: Names, own: Own) -> str | None:
+def _key_name(draft: Draft, pool: Names) -> str | None:
     """What the primary key is called there, if that can be said and is free; the server's own choice is kept for it."""
     native = draft.notes.table.native_key
-    if draft.existing or native is None or not own.version:
+    if draft.existing or native is None or not draft.own.version:
         return None
     return draft.notes.named("primary key", native.name, pool.take(native.name, f"{draft.name}_pkey"))
 
@@ -235,10 +247,12 @@ def _without(table: Table, doubt: Doubt) -> Table:
 
 
 def _check_rows(question: Question, situation: Situation, drafts: Sequence[Draft], session: Session) -> None:
-    looks = question.request.write_mode is WriteMode.FAIL_IF_NOT_EMPTY and not question.request.skip_data
-    kept = [draft.name for draft in drafts if draft.existing]
+    followed = question.request.followed
+    looks = (followed or question.request.write_mode is WriteMode.FAIL_IF_NOT_EMPTY) and not question.request.skip_data
+    keyless = [draft.name for draft in drafts if not draft.target.key]
+    kept = [draft.name for draft in drafts if draft.existing and (not followed or draft.name in keyless)]
     filled = not_empty(session, question.schema, kept) if looks else []
-    check_write_mode(situation, filled, [draft.name for draft in drafts if not draft.target.key])
+    check_write_mode(situation, filled, keyless)
 
 
 def _type_findings(drafts: Sequence[Draft], facts: Facts, session: Session) -> list[Finding]:

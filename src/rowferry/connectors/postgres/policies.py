@@ -70,8 +70,13 @@ def check_write_mode(situation: Situation, filled: Sequence[str], keyless: Itera
             f"On the target {listed} hold rows already, and writeMode is fail_if_not_empty: "
             "choose another writeMode, or empty them."
         )
+    if situation.request.followed and filled:
+        raise TargetNotEmpty(
+            f"On the target {_listed(situation, filled)} hold rows already, and have no key by which changes could "
+            "find theirs: empty them, or give them a primary key."
+        )
     without = list(keyless)
-    if mode is WriteMode.UPSERT and without:
+    if mode is WriteMode.UPSERT and without and not situation.request.followed:
         raise Refused(
             f"For writeMode upsert {_listed(situation, without)} would need a primary or unique key on the target."
         )

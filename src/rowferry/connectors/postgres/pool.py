@@ -23,11 +23,12 @@ S = TypeVar("S", bound=_Closable)
 class Sessions(Generic[S]):
     """The sessions of one source or target, of one driver. Any thread may borrow.
 
-    `open_one` makes a session; `cancel` tells the server to stop what a session does, from whichever thread.
+    `open_one` makes a session; `cancel` tells the server to stop what a session does, from whichever thread. `idle`:
+    how many wait for the next borrower.
     """
 
-    def __init__(self, open_one: Callable[[], S], cancel: Callable[[S], object]) -> None:
-        self._open_one, self._cancel_one = open_one, cancel
+    def __init__(self, open_one: Callable[[], S], cancel: Callable[[S], object], idle: int = IDLE) -> None:
+        self._open_one, self._cancel_one, self._most = open_one, cancel, idle
         self._lock = Lock()
         self._idle: list[S] = []
         self._lent: list[S] = []
@@ -81,7 +82,7 @@ class Sessions(Generic[S]):
     def _give_back(self, session: S, clean: bool) -> None:
         with self._lock:
             self._lent = [one for one in self._lent if one is not session]
-            if clean and not self.closed and len(self._idle) < IDLE:
+            if clean and not self.closed and len(self._idle) < self._most:
                 self._idle.append(session)
                 return
             # What broke this one may have broken those that wait.

@@ -75,7 +75,7 @@ def _arrange(
     _create_enums(session, schema, new, facts.enums)
     for table in new:
         session.execute(ddl.create_table(table.target).encode())
-        if request.write_mode is WriteMode.UPSERT and table.target.key:
+        if request.upserts(table) and table.target.key:
             session.execute(_key_statement(table.target).encode())
     if request.skip_data:
         return {}

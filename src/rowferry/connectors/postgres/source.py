@@ -20,6 +20,7 @@ from rowferry.connectors.postgres.selection import bare_query, filters, order, r
 from rowferry.connectors.postgres.snapshot import Snapshot
 from rowferry.connectors.postgres.treat import treat
 from rowferry.errors import Cancelled, InvalidInput, MissingTable, Refused, SourceChanged
+from rowferry.model.changes import Position
 from rowferry.model.chunks import Chunk
 from rowferry.model.findings import Remark
 from rowferry.model.tables import Table, TableName
@@ -48,7 +49,7 @@ class PostgresSource:
         self._request = request
         self._lock = Lock()
         self._sessions: Sessions[Session] = Sessions(lambda: _open(request), lambda one: one.cancel_safe(timeout=5))
-        self._reader: Reader | None = None
+        self._readers: dict[int, Reader] = {}
         self._snapshot: Snapshot | None = None
 
     def tables(self, requests: Sequence[TableRequest]) -> list[Table]:
@@ -75,6 +76,30 @@ class PostgresSource:
         """One snapshot for all reads, unless chunks of their own moments are wished for."""
         if wish is not Consistency.CHUNK:
             self._snapshot = Snapshot(lambda: _open(self._request))
+
+    def hold_logged(self, tables: Sequence[Table], readers: int) -> None:
+        """See `LoggedSource.hold_logged`: one snapshot for all reads, also of tables that have a key."""
+        self._snapshot = Snapshot(
+            lambda: _open(self._request),
+            lambda: connect(self._request.connection, self._request.database, replication=True),
+        )
+
+    def held_at(self) -> Position | None:
+        """See `LoggedSource.held_at`."""
+        snapshot = self._snapshot
+        if snapshot is None or not snapshot.logged:
+            return None
+        return self._guarded(snapshot.place, "taking a snapshot")
+
+    def let_go(self) -> None:
+        """See `LoggedSource.let_go`: a snapshot keeps the whole server from removing dead rows."""
+        with self._lock:
+            snapshot, self._snapshot = self._snapshot, None
+            readers, self._readers = self._readers, {}
+        for reader in readers.values():
+            reader.close()
+        if snapshot is not None:
+            snapshot.close()
 
     def consistency(self) -> str:
         """See `Source.consistency`."""
@@ -112,8 +137,8 @@ class PostgresSource:
         """See `Source.close`."""
         with self._lock:
             self._sessions.close()
-            if self._reader is not None:
-                self._reader.close()
+            for reader in self._readers.values():
+                reader.close()
             if self._snapshot is not None:
                 self._snapshot.close()
 
@@ -121,17 +146,26 @@ class PostgresSource:
         """The part that reads rows, which brings the Arrow libraries along, made when the first rows are wanted."""
         from rowferry.connectors.postgres.read import Reader  # noqa: PLC0415 - a browsing process never reads rows
 
+        snapshot = self._snapshot
+        # Sessions of a snapshot that was lost go on seeing it: whoever reads from now on must not get one of those.
+        number = self._guarded(snapshot.number, "taking a snapshot") if snapshot is not None and snapshot.logged else 0
         with self._lock:
             if self._sessions.closed:
                 raise Cancelled("The source was closed.")
-            if self._reader is None:
-                self._reader = Reader(self._request, self._snapshot)
-            return self._reader
+            if number not in self._readers:
+                self._readers[number] = Reader(self._request, snapshot)
+            return self._readers[number]
 
     def _ask(self, work: Callable[[Session], T], doing: str = "reading the structure of tables") -> T:
-        try:
+        def borrowing() -> T:
             with self._sessions.borrowed() as session:
                 return work(session)
+
+        return self._guarded(borrowing, doing)
+
+    def _guarded(self, work: Callable[[], T], doing: str) -> T:
+        try:
+            return work()
         except psycopg.Error as error:
             if self._sessions.closed:
                 raise Cancelled("The source was closed.") from error

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 
 import psycopg
 
-from rowferry.config.stream import WriteMode
 from rowferry.connectors import base
 from rowferry.connectors.base import PlannedTable, TargetPlan, TargetRequest
 from rowferry.connectors.postgres import finish, journal
@@ -93,8 +92,7 @@ class PostgresTarget:
         """Write one chunk exactly once (`write`)."""
         from rowferry.connectors.postgres.write import Feed, Order, write_chunk  # noqa: PLC0415 - planning needs no Arrow
 
-        upsert = self._request.write_mode is WriteMode.UPSERT
-        order = Order(self._request.stream_id, table, table.target.key if upsert else ())
+        order = Order(self._request.stream_id, table, table.target.key if self._request.upserts(table) else ())
         with self._sessions.borrowed() as session:
             return write_chunk(session, order, chunk, Feed(batches, lambda: self._sessions.closed))
 

@@ -14,13 +14,16 @@ from typing import NamedTuple
 class Since(IntEnum):
     """What a server can do, and the first version (`server_version_num`) that can.
 
-    Ranges of blocks are read without passing over the others; a transaction's age can end it. A foreign key sets some
-    of its columns only; a constraint is over periods, or not enforced.
+    A publication has partitioned tables. Ranges of blocks are read without passing over the others, and a walsender
+    tells of transactions that are under way; a transaction's age can end it. A foreign key sets some of its columns
+    only; a constraint is over periods, or not enforced.
     """
 
     PARALLEL_BUILDS = 110000
     COMPUTED_COLUMNS = 120000
+    ROOT_PUBLICATIONS = 130000
     BLOCK_RANGES = 140000
+    TOLD_UNDER_WAY = 140000
     SET_COLUMNS = 150000
     TRANSACTION_TIMEOUT = 170000
     CONSTRAINTS_OF_18 = 180000
@@ -38,6 +41,10 @@ _SPELLINGS = {
     "trigger_of_no_partition": _Spelling(130000, "g.tgparentid = 0", "true"),
     "generated": _Spelling(120000, "a.attgenerated <> ''", "false"),
     "virtual": _Spelling(180000, "a.attgenerated = 'v'", "false"),
+    "publishes_truncate": _Spelling(110000, "pubtruncate", "true"),
+    "publishes_root": _Spelling(130000, "pubviaroot", "true"),
+    "narrowed": _Spelling(150000, "r.prqual IS NOT NULL OR r.prattrs IS NOT NULL", "false"),
+    "slot_lost": _Spelling(130000, "coalesce(wal_status = 'lost', false)", "false"),
     "nulls_equal": _Spelling(150000, "i.indnullsnotdistinct", "false"),
     "set_columns": _Spelling(150000, "c.confdelsetcols", "NULL::int2[]"),
     "enforced": _Spelling(180000, "c.conenforced", "true"),

@@ -95,12 +95,13 @@ def _write(session: Session, order: Order, chunk: Chunk, feed: Feed) -> Committe
     entry = (order.stream_id, name, chunk.number)
     session.execute(_SETTINGS)
     if not _claim(session, entry):
-        [(rows, size)] = session.execute(journal.ENTRY, entry)
-        return Committed(name, chunk.number, rows, size)
+        return journal.entry(session, *entry)
+    if chunk.at is not None:
+        session.execute(journal.MOMENT, (*entry, chunk.at))
     _copy(session, order, feed)
     if not session.execute(journal.CLOSE, (feed.rows, feed.size, *entry)).rowcount:
         raise WriteFailed(f"The target's journal lost chunk {chunk.number} of {name} while it was written.")
-    return Committed(name, chunk.number, feed.rows, feed.size)
+    return Committed(name, chunk.number, feed.rows, feed.size, chunk.at)
 
 
 def _claim(session: Session, entry: tuple[str, str, int]) -> bool:

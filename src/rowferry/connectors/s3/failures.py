@@ -11,6 +11,12 @@ from obstore import exceptions
 from rowferry.errors import ConnectionFailed, ConnectionLost, RowferryError, WriteFailed
 
 _REFUSALS: tuple[tuple[str, type[RowferryError], str], ...] = (
+    (
+        r"//169\.254\.(169\.254|170\.2)\b",
+        ConnectionFailed,
+        "There are no keys for the object store: write credentials into the connection, or set AWS_ACCESS_KEY_ID and "
+        "AWS_SECRET_ACCESS_KEY for the server.",
+    ),
     (r"<Code>NoSuchBucket<", ConnectionFailed, "There is no bucket {bucket}: create it, or correct its name."),
     (r"<Code>InvalidBucketName<", ConnectionFailed, "{bucket} cannot be a bucket's name: correct it."),
     (r"<Code>InvalidAccessKeyId<", ConnectionFailed, "The object store does not know the access key: correct it."),
@@ -34,19 +40,39 @@ _REFUSALS: tuple[tuple[str, type[RowferryError], str], ...] = (
     ),
     (r"\b404 ", ConnectionFailed, "There is no bucket {bucket}: create it, or correct its name."),
     (r"\b(5\d\d|429) ", ConnectionLost, "The object store at {endpoint} is busy or ill."),
-    (r"timed? ?out|deadline", ConnectionLost, "The object store at {endpoint} took too long to answer."),
-    (r"certificate|tls", ConnectionFailed, "The certificate of {endpoint} cannot be verified: correct the endpoint."),
-    (r"HTTP error|error sending|credential|connect", ConnectionLost, "The object store at {endpoint} does not answer."),
+    (
+        r"certificate|UnknownIssuer|NotValidForName",
+        ConnectionFailed,
+        "The certificate of {endpoint} cannot be verified: correct the connection's endpoint.",
+    ),
+    (
+        r"InvalidContentType|WRONG_VERSION_NUMBER",
+        ConnectionFailed,
+        "The object store at {endpoint} does not speak TLS: write its endpoint with http://, or another port.",
+    ),
+    (
+        r"dns error|Name or service not known|Failed to resolve|name resolution",
+        ConnectionLost,
+        "There is no machine of that name at {endpoint}: correct the connection's endpoint or region.",
+    ),
+    (r"timed ?out|deadline has", ConnectionLost, "The object store at {endpoint} took too long to answer."),
+    (
+        r"HTTP error|error sending|credential|connect",
+        ConnectionLost,
+        "The object store at {endpoint} does not answer: see that it runs, or correct the connection's endpoint.",
+    ),
 )
 """What stands in the store's answer, the first that fits, and what is said of it."""
 
 
 @contextmanager
 def asking(bucket: str, endpoint: str) -> Iterator[None]:
-    """Translate what goes wrong while the store is asked; that an object is not there passes through."""
+    """Translate what goes wrong while the store is asked; that an object is there, is not there or is another one
+    passes through.
+    """
     try:
         yield
-    except (RowferryError, FileNotFoundError, exceptions.AlreadyExistsError):
+    except (RowferryError, FileNotFoundError, exceptions.AlreadyExistsError, exceptions.PreconditionError):
         raise
     except (exceptions.BaseError, OSError, ValueError) as error:
         raise translated(str(error), bucket, endpoint) from error

@@ -5,7 +5,8 @@
     .rowferry/<streamId>/begun/<table>.json         a table's chunks
     .rowferry/<streamId>/written/<table>/<n>.json   a chunk is committed
 
-Each is written once, by a request that fails where there is one already, and is never changed.
+Each is written once, by a request that fails where there is one already, and is never changed. Beside them stands how
+far changes are kept (`files.change_log`).
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 from threading import Lock
 from typing import Any
 
+from rowferry.connectors.files.change_log import is_record
 from rowferry.connectors.files.layout import JOURNALS
 from rowferry.connectors.files.record import Record, Written, begun_line, prepared_line, written_line
 from rowferry.connectors.s3.bucket import Bucket
@@ -36,7 +38,7 @@ class JournalObjects:
 
     def load(self) -> Record | None:
         """What the journal says now, None when there is none."""
-        keys = self._bucket.below(self.root).keys()
+        keys = [key for key in self._bucket.below(self.root) if not is_record(key.rpartition("/")[2])]
         with self._lock:
             missing = [key for key in keys if key not in self._lines]
         with ThreadPoolExecutor(_READERS) as pool:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from rowferry.config.connection import Connection
-from rowferry.config.storage import folder_of
-from rowferry.config.stream import S3Upload, SourceCsv
+from rowferry.config.source_files import SourceCsv
+from rowferry.config.storage import check_parts, folder_of, scope_of, spec_of
+from rowferry.config.stream import S3Upload
 from rowferry.connectors.base import Namespace
 from rowferry.connectors.files.describe import described
 from rowferry.connectors.files.discover import discover
@@ -26,12 +27,9 @@ class S3Server:
     """The store of a connection."""
 
     def __init__(self, connection: Connection) -> None:
-        if connection.spec.s3 is None:
-            raise InvalidInput(f"Connection {connection.name} leads to no object store: write its spec.s3.")
-        self._spec = connection.spec.s3
-        scope = self._spec.scope
-        self._bucket = (scope.bucket or None) if scope else None
-        self._prefix = folder_of(scope.prefix or "") if scope else ""
+        self._spec = spec_of(connection)
+        bucket, self._prefix = scope_of(self._spec)
+        self._bucket = bucket or None
 
     def ping(self) -> None:
         """Return when the bucket can be listed; without one, the buckets."""
@@ -86,13 +84,16 @@ class S3Server:
 
     def _open(self, folder: str) -> Bucket:
         prefix = "/".join(part for part in (self._prefix, folder) if part)
-        return Bucket(self._spec, S3Upload(bucket=self._bucket or "", prefix=prefix))
+        return Bucket(self._spec, S3Upload(bucket=self._bucket or "", prefix=prefix), hasty=True)
 
     def _database(self, name: str) -> Bucket:
         if self._bucket is None:
             if name in ROOT:
                 raise NotFound("This connection leads to a whole store: name a bucket as the database.")
-            return Bucket(self._spec, S3Upload(bucket=name))
+            bucket, _, prefix = name.strip("/").partition("/")
+            check_parts(name)
+            return Bucket(self._spec, S3Upload(bucket=bucket, prefix=folder_of(prefix)), hasty=True)
+        check_parts("" if name in ROOT else name)
         place = self._open("" if name in ROOT else folder_of(name))
         if name not in ROOT and not place.below():
             raise NotFound(f"There is no folder {name} in bucket {self._bucket}.")

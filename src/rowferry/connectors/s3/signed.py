@@ -15,9 +15,9 @@ from xml.etree import ElementTree
 import requests
 
 from rowferry.config.connection import S3Spec
-from rowferry.connectors.s3.bucket import endpoint_of, keys_of, path_style, region_of
+from rowferry.connectors.s3.bucket import address_of, keys_of, path_style, region_of
 from rowferry.connectors.s3.failures import translated
-from rowferry.errors import ConnectionLost, InvalidInput
+from rowferry.errors import InvalidInput
 
 _EMPTY = hashlib.sha256(b"").hexdigest()
 _WAIT = (5, 30)
@@ -33,7 +33,7 @@ class SignedRequests:
         self._access, self._secret, self._token = keys
         self._region = region_of(spec)
         self._path_style = path_style(spec)
-        self._endpoint = endpoint_of(spec) or f"https://s3.{self._region}.amazonaws.com"
+        self._endpoint = address_of(spec)
 
     def ask(self, method: str, bucket: str = "", key: str = "", **query: str) -> ElementTree.Element | None:
         """What the store answers, None where that is nothing; its refusals are those of `failures`."""
@@ -47,7 +47,7 @@ class SignedRequests:
         try:
             answer = requests.request(method, url, headers=self._headers(method, host, path, words), timeout=_WAIT)
         except requests.exceptions.RequestException as error:
-            raise ConnectionLost(f"The object store at {self._endpoint} does not answer.") from error
+            raise translated(str(error), bucket, self._endpoint) from error
         if not answer.ok:
             raise translated(f"{answer.status_code} {answer.text}", bucket, self._endpoint)
         return ElementTree.fromstring(answer.content) if answer.content else None  # noqa: S314  the store is trusted

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+from threading import Event
+
 import pyarrow as pa
 
-from rowferry.connectors.files.store import Item, Listing, gone
+from rowferry.connectors.files.store import Item, Listing, changed, gone
 from rowferry.connectors.s3.bucket import Bucket, Entry
+from rowferry.connectors.s3.reader import ObjectReader
 
 
 class BucketStore:
     """Objects below a bucket's prefix as files under a root."""
 
+    steady = True
+    far = True
+
     def __init__(self, bucket: Bucket) -> None:
         self._bucket = bucket
+        self._stop = Event()
 
     def list(self, folder: str) -> Listing | None:
         """See `Store.list`."""
@@ -27,13 +34,22 @@ class BucketStore:
         found = self._bucket.head(path)
         return None if found is None else _item(path, found)
 
-    def open(self, item: Item) -> pa.NativeFile:
-        """See `Store.open`."""
-        try:
-            return self._bucket.open(item.path)
-        except FileNotFoundError as error:
-            raise gone(item) from error
+    def open(self, item: Item, until: int | None = None) -> pa.NativeFile:
+        """See `Store.open`; the store itself is asked with each request for that version."""
+        entry = Entry(item.size, item.version)
+
+        def fetch(start: int, end: int) -> bytes:
+            content = self._bucket.part(item.path, entry, start, end)
+            if content is None:
+                raise gone(item) if self._bucket.head(item.path) is None else changed(item)
+            return content
+
+        return pa.PythonFile(ObjectReader(fetch, item.size, until, self._stop), mode="r")
+
+    def close(self) -> None:
+        """See `Store.close`."""
+        self._stop.set()
 
 
 def _item(path: str, entry: Entry) -> Item:
-    return Item(path, entry.size, entry.tag or "")
+    return Item(path, entry.size, entry.tag or entry.moment)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from threading import Event
 
 import pyarrow as pa
@@ -14,13 +14,14 @@ from rowferry.config.storage import s3_target
 from rowferry.config.stream import S3Target
 from rowferry.connectors.base import Journal, PlannedTable, Target, TargetPlan, TargetRequest
 from rowferry.connectors.files.inspection import schema_document
-from rowferry.connectors.files.layout import MANIFEST_FILE, SCHEMA_FILE, Contents, stream_name, told_apart
+from rowferry.connectors.files.layout import MANIFEST_FILE, SCHEMA_FILE, stream_name, told_apart
 from rowferry.connectors.files.manifest import manifest_document, parsed, spelled
 from rowferry.connectors.files.plan import (
     Policies,
     apply_policies,
     as_prepared,
     check_options,
+    folders_of,
     layout_of,
     map_tables,
     refuse_declared,
@@ -29,9 +30,11 @@ from rowferry.connectors.files.record import Record, Written
 from rowferry.connectors.files.stage import Stager
 from rowferry.connectors.files.write import Staging
 from rowferry.connectors.s3.bucket import Bucket, Entry
+from rowferry.connectors.s3.folders import BucketFolders
 from rowferry.connectors.s3.journal import JournalObjects
+from rowferry.connectors.s3.recorder import settle_changes
 from rowferry.connectors.s3.uploads import abort_uploads
-from rowferry.connectors.s3.write import ChunkUploader, Part, private_folder
+from rowferry.connectors.s3.write import ChunkUploader, Part, kept_folder, private_folder
 from rowferry.errors import WriteFailed
 from rowferry.model.chunks import Chunk, Committed
 from rowferry.model.findings import Finding, Severity
@@ -45,29 +48,13 @@ def open_target(request: TargetRequest) -> Target:
     return BucketTarget(request, spec, request.connection.spec.s3 or S3Spec())
 
 
-class BucketFolders:
-    """`inspection.Place` for the tables in a bucket."""
-
-    def __init__(self, bucket: Bucket) -> None:
-        self._bucket = bucket
-
-    def contents(self, table: str) -> Contents[PurePosixPath]:
-        """What lies in the table's folder."""
-        _, found = self._bucket.look(f"{table}/")
-        return told_apart(PurePosixPath(table, name) for name in found)
-
-    def open(self, file: PurePosixPath) -> pa.NativeFile:
-        """The object's bytes."""
-        return self._bucket.open(str(file))
-
-
 class BucketTarget:
     """Writes tables as objects, a folder a table."""
 
     def __init__(self, request: TargetRequest, spec: S3Target, store: S3Spec) -> None:
         self._s3 = store
         self._spec = spec
-        self._policies = Policies(request.schema_policy, request.write_mode)
+        self._policies = Policies(request.schema_policy, request.write_mode, request.followed)
         self._stream = stream_name(request.stream_id)
         self._bucket = Bucket(self._s3, spec.upload)
         self._place = BucketFolders(self._bucket)
@@ -79,7 +66,7 @@ class BucketTarget:
         self._writer = ChunkUploader(
             self._bucket, self._journal, self._staging, Stager(self._stop),
             stream_id=self._stream, watch=request.uploads,
-            kept=Path(spec.output_directory) if spec.upload.keep_local_files else None,
+            kept=kept_folder(request.connection, spec),
         )  # fmt: skip
         self._offsets: Mapping[str, int] = {}
 
@@ -91,7 +78,7 @@ class BucketTarget:
     def plan(self, tables: Sequence[Table], dialect: str, prepared: bool) -> TargetPlan:
         """Folders for tables."""
         check_options(self._spec, self._policies)
-        plan = map_tables(tables, self._spec)
+        plan = map_tables(tables, self._spec, self._policies.followed)
         if prepared:
             return as_prepared(plan, self._journal.load())
         return apply_policies(self._place, plan, self._spec, self._policies)
@@ -108,7 +95,7 @@ class BucketTarget:
         """Say in one object what will be there and what goes, and then let it go."""
         if self._recovered() is not None:
             return
-        names = [str(table.target.name) for table in plan.tables]
+        names = folders_of(plan, self._policies)
         held = {name: self._place.contents(name) for name in names}
         gone = [str(key) for name in names for key in held[name].removable] if self._policies.replaces else []
         offsets = {name: 0 if self._policies.replaces else held[name].next_part for name in names}
@@ -154,6 +141,8 @@ class BucketTarget:
         """Remove uploads that were never committed, then the journal."""
         record = self._recovered()
         if record is not None:
+            tables = list(record.fingerprints or {})
+            settle_changes(self._bucket, self._stream, self._staging, self._spec, tables)
             self._bucket.delete(self._uncommitted(record))
             abort_uploads(self._s3, self._bucket, record.offsets)
         self._staging.close()

@@ -12,15 +12,19 @@ import shutil
 import tempfile
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pyarrow as pa
 
+from rowferry.config.connection import Connection
+from rowferry.config.stream import S3Target
 from rowferry.connectors.base import UploadWatch
+from rowferry.connectors.files.anchored import at, folder, make_folder
 from rowferry.connectors.files.encode import Layout
 from rowferry.connectors.files.failures import writing
-from rowferry.connectors.files.layout import part_name
+from rowferry.connectors.files.layout import inside, part_name
 from rowferry.connectors.files.record import Written
 from rowferry.connectors.files.stage import Staged, Stager
 from rowferry.connectors.files.write import Staging
@@ -92,7 +96,7 @@ class ChunkUploader:
         return self._journal.find(part.folder, part.chunk.number)
 
     def _commit(self, part: Part, staged: Staged) -> Written:
-        entry = Written(Committed(part.folder, part.chunk.number, staged.rows, staged.size))
+        entry = Written(Committed(part.folder, part.chunk.number, staged.rows, staged.size, part.chunk.at))
         if staged.rows or part.chunk.number == 0:
             tag = self._upload(part, staged)
             entry = replace(entry, final=part.key, stored=staged.stored, checksum=staged.checksum, tag=tag)
@@ -104,23 +108,39 @@ class ChunkUploader:
         return held
 
     def _upload(self, part: Part, staged: Staged) -> str | None:
-        self._watch.began(part.folder, self._bucket.name, staged.stored)
-        whole = False
-        try:
+        with watched(self._watch, part.folder, self._bucket, staged):
             tag = self._bucket.upload(part.key, staged.path, self._stream)
-            self._keep(part, staged.path)
-            whole = True
-        finally:
-            self._watch.ended(part.folder, staged.stored, whole)
+            keep(self._kept, part.key, staged.path)
         return tag
 
-    def _keep(self, part: Part, path: Path) -> None:
-        if self._kept is None:
-            return
-        place = self._kept / part.key
-        with writing(place):
-            place.parent.mkdir(parents=True, exist_ok=True)
-            shutil.move(path, place)
+
+@contextmanager
+def watched(watch: UploadWatch, table: str, bucket: Bucket, staged: Staged) -> Iterator[None]:
+    """Tell that a file of the table is on its way while the block lasts, and whether it has arrived."""
+    watch.began(table, bucket.name, staged.stored)
+    whole = False
+    try:
+        yield
+        whole = True
+    finally:
+        watch.ended(table, staged.stored, whole)
+
+
+def kept_folder(connection: Connection, spec: S3Target) -> Path | None:
+    """The folder that gets a copy of every file, where one is asked for."""
+    wanted = spec.upload.keep_local_files
+    return connection.roots.place(spec.output_directory, "outputDirectory") if wanted else None
+
+
+def keep(kept: Path | None, key: str, path: Path) -> None:
+    """Move an uploaded file into the folder of those that are kept, if there is one."""
+    if kept is None:
+        return
+    place = inside(kept, key)
+    with writing(place):
+        make_folder(place.parent)
+        with folder(place.parent) as held:
+            shutil.move(path, at(held, place.name))
 
 
 def private_folder(stream_id: str, bucket: Bucket) -> Path:
