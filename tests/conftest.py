@@ -22,10 +22,12 @@ def mariadb() -> Iterator[MariaDb]:
 
 
 @pytest.fixture(scope="session")
-def postgres(request: pytest.FixtureRequest) -> Iterator[Postgres]:
-    """A PostgreSQL, its session time zone not UTC: the system's, or with ROWFERRY_TEST_POSTGRES=18 that version."""
+def postgres() -> Iterator[Postgres]:
+    """A PostgreSQL, its session time zone not UTC: the system's, or with ROWFERRY_TEST_POSTGRES=18 that version, which
+    tells of all but the smallest transactions while they are under way."""
     if os.environ.get("ROWFERRY_TEST_POSTGRES") == "18":
-        yield request.getfixturevalue("postgres18")
+        with postgres_server("wal_level=logical", "logical_decoding_work_mem=64kB", programs=embedded) as server:
+            yield server
         return
     with postgres_server("wal_level=logical") as server:
         yield server

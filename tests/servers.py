@@ -7,15 +7,16 @@ import importlib.util
 import os
 import pwd
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import psycopg
 import pymysql
@@ -122,6 +123,7 @@ class Postgres:
         with self.connect(database) as connection:
             for (name,) in schemas:
                 connection.execute(SQL("DROP SCHEMA {} CASCADE").format(Identifier(str(name))))
+            connection.execute(SQL("ALTER DATABASE {} RESET ALL").format(Identifier(database)))
             connection.execute("CREATE SCHEMA public AUTHORIZATION pg_database_owner")
             connection.execute("GRANT USAGE ON SCHEMA public TO PUBLIC")
 
@@ -151,30 +153,78 @@ def folder_of_its_own(owner: str | None = None) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-@contextlib.contextmanager
-def running(
-    command: Sequence[str], log: Path, ready: Callable[[], bool], patience: float = 20, **how: object
-) -> Iterator[None]:
-    """A program that answers, ended afterwards; RuntimeError, with the end of its log, when it ends by itself.
+@dataclass
+class Program:
+    """A program that answers once it has started; it may be ended and started again.
 
     `patience`: seconds that it is given to end in order.
     """
-    with log.open("wb") as out:
-        process = subprocess.Popen(command, stdout=out, stderr=out, **how)  # type: ignore[call-overload]
-    try:
-        wait_until(lambda: process.poll() is not None or ready(), 60, f"{command[0]} to answer")
+
+    command: Sequence[str]
+    log: Path
+    ready: Callable[[], bool]
+    patience: float = 20
+    how: Mapping[str, Any] = field(default_factory=dict)
+    process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start, and return when it answers; RuntimeError, with the end of its log, when it ends by itself."""
+        with self.log.open("ab") as out:
+            process = self.process = subprocess.Popen(self.command, stdout=out, stderr=out, **self.how)
+        wait_until(lambda: process.poll() is not None or self.ready(), 120, f"{self.command[0]} to answer")
         if process.poll() is not None:
-            raise RuntimeError(f"{command[0]} stopped at once: {log.read_text(errors='replace')[-2000:]}")
-        yield
-        if process.poll() is not None:
-            raise RuntimeError(f"{command[0]} died meanwhile: {log.read_text(errors='replace')[-20000:]}")
-    finally:
-        process.terminate()
+            raise RuntimeError(f"{self.command[0]} stopped at once: {self.log.read_text(errors='replace')[-2000:]}")
+
+    def stop(self, how: signal.Signals = signal.SIGTERM) -> None:
+        """Have it end."""
+        if self.process is None:
+            return
+        self.process.send_signal(how)
         try:
-            process.wait(patience)
+            self.process.wait(self.patience)
         except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+            self.process.kill()
+            self.process.wait()
+
+    def check(self) -> None:
+        """RuntimeError, with the end of its log, when it has ended by itself."""
+        if self.process is not None and self.process.poll() is not None:
+            raise RuntimeError(f"{self.command[0]} died meanwhile: {self.log.read_text(errors='replace')[-20000:]}")
+
+
+@contextlib.contextmanager
+def running(
+    command: Sequence[str], log: Path, ready: Callable[[], bool], patience: float = 20, **how: object
+) -> Iterator[Program]:
+    """A program that answers, ended afterwards; RuntimeError, with the end of its log, when it ends by itself."""
+    program = Program(command, log, ready, patience, how)
+    try:
+        program.start()
+        yield program
+        program.check()
+    finally:
+        program.stop()
+
+
+S_co = TypeVar("S_co", covariant=True)
+
+
+@dataclass(frozen=True)
+class Machine(Generic[S_co]):
+    """A server that may go away and come back, on the same port and with the same data.
+
+    `orderly`: how it is told to end though somebody is connected; `crash`: how it is made to have no time for anything.
+    """
+
+    server: S_co
+    program: Program
+    orderly: signal.Signals
+    crash: signal.Signals
+
+    def restart(self, how: signal.Signals | None = None) -> None:
+        """End it, in order unless `how` says otherwise, and start it again."""
+        self.program.stop(how or self.orderly)
+        self.program.start()
 
 
 def _answers(connect: Callable[[], object]) -> bool:
@@ -185,9 +235,24 @@ def _answers(connect: Callable[[], object]) -> bool:
     return True
 
 
+def knows(server: MariaDb | Postgres, database: str, stream: str) -> bool:
+    """Whether the server keeps a journal of the stream; it may keep those of others."""
+    with contextlib.suppress(psycopg.errors.UndefinedTable, pymysql.err.ProgrammingError):
+        query = f"SELECT count(*) FROM _rowferry.streams WHERE stream_id = '{stream}'"
+        return server.execute(query, database=database) != [(0,)]
+    return False
+
+
 @contextlib.contextmanager
 def mariadb_server(*options: str) -> Iterator[MariaDb]:
     """A MariaDB of its own, gone afterwards; `options` are mariadbd's."""
+    with mariadb_machine(*options) as machine:
+        yield machine.server
+
+
+@contextlib.contextmanager
+def mariadb_machine(*options: str) -> Iterator[Machine[MariaDb]]:
+    """The same, which may be ended and started again."""
     with folder_of_its_own() as folder:
         user = pwd.getpwuid(os.getuid()).pw_name
         initial = folder / "init.sql"
@@ -225,8 +290,8 @@ def mariadb_server(*options: str) -> Iterator[MariaDb]:
             *options,
         ]
         server = MariaDb("127.0.0.1", port, "rowferry", "ferry")
-        with running(command, folder / "log", lambda: _answers(server.connect)):
-            yield server
+        with running(command, folder / "log", lambda: _answers(server.connect)) as program:
+            yield Machine(server, program, signal.SIGTERM, signal.SIGKILL)
 
 
 def _installed(folder: Path) -> Path:
@@ -256,6 +321,13 @@ def postgres_server(*options: str, programs: Callable[[Path], Path] = _installed
 
     `programs`: where the server's programs are, given the folder that everything of it lies in.
     """
+    with postgres_machine(*options, programs=programs) as machine:
+        yield machine.server
+
+
+@contextlib.contextmanager
+def postgres_machine(*options: str, programs: Callable[[Path], Path] = _installed) -> Iterator[Machine[Postgres]]:
+    """The same, which may be ended and started again; it crashes as it does when one of its processes dies."""
     with folder_of_its_own("postgres") as folder:
         binaries = programs(folder)
         how = _as_user("postgres")
@@ -282,9 +354,10 @@ def postgres_server(*options: str, programs: Callable[[Path], Path] = _installed
         ]
         command += [word for setting in settings for word in ("-c", setting)]
         server = Postgres("127.0.0.1", port, "rowferry", "ferry")
-        with running(command, folder.parent / f"{folder.name}.log", lambda: _answers(server.connect), cwd="/", **how):
-            yield server
-        (folder.parent / f"{folder.name}.log").unlink(missing_ok=True)
+        log = folder.parent / f"{folder.name}.log"
+        with running(command, log, lambda: _answers(server.connect), cwd="/", **how) as program:
+            yield Machine(server, program, signal.SIGINT, signal.SIGQUIT)
+        log.unlink(missing_ok=True)
 
 
 def _binary(name: str, *places: str) -> str:

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,9 @@ class Rowferry:
 
     def __init__(self, data_dir: Path, **environment: str) -> None:
         self._data_dir = data_dir
-        self._environment = {**os.environ, **environment}
+        roots = os.pathsep.join((tempfile.gettempdir(), str(data_dir)))
+        given = {"ROWFERRY_FILE_ROOTS": roots, "ROWFERRY_SECRET_ROOTS": tempfile.gettempdir()}
+        self._environment = {**os.environ, **given, **environment}
         self._process: subprocess.Popen[bytes] | None = None
         self.port = free_port()
         keys = orjson.loads(self.command("account", "connect", "--email", "test@example.com", "--json"))
@@ -64,6 +67,19 @@ class Rowferry:
         if self._process is not None:
             self.terminate()
         self.client.close()
+
+    def workers(self) -> list[int]:
+        """The processes that it has begun."""
+        if self._process is None:
+            return []
+        own = str(self._process.pid)
+        found = []
+        for stat in Path("/proc").glob("[0-9]*/stat"):
+            with contextlib.suppress(OSError):
+                state, parent, *_ = stat.read_text().rpartition(")")[2].split()
+                if parent == own and state != "Z":
+                    found.append(int(stat.parent.name))
+        return found
 
     def _end(self, how: signal.Signals) -> None:
         assert self._process is not None

@@ -76,6 +76,10 @@ class ObjectStore:
         """An object's bytes."""
         return bytes(obstore.get(self.open(bucket), key).bytes())
 
+    def manifest(self, bucket: str, key: str) -> dict[str, Any]:
+        """A manifest, or another JSON document."""
+        return dict(json.loads(self.get(bucket, key)))
+
     def drop_bucket(self, bucket: str) -> None:
         """Remove a bucket with everything in it."""
         spec = Connection.model_validate(self.connection()).spec.s3

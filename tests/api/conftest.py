@@ -55,7 +55,7 @@ class Api:
     def connection(self, kind: str = "mysql", **fields: Any) -> str:
         body: dict[str, Any] = {"name": kind, "type": kind, "host": "127.0.0.1", "password": "geheim", **fields}
         if kind == "files":
-            body = {"name": kind, "type": kind, "spec": {"files": {"basePath": "/data"}}, **fields}
+            body = {"name": kind, "type": kind, "spec": {"files": {"basePath": "/data/exports"}}, **fields}
         response = self.client.post("connections", json=body)
         assert response.status_code == 200, response.text
         return str(response.json()["id"])

@@ -25,6 +25,10 @@ URLS = {
     "option": (MYSQL, "file:///tmp?formt=csv", "unknown options formt"),
     "format": (MYSQL, "file:///tmp?format=xml", "target.spec.files.fileFormat must be one of csv, jsonl, parquet"),
     "relative file": (MYSQL, "file://tmp/x", "three slashes and an absolute path"),
+    "keys of a store": (MYSQL, f"s3://key:{SECRET}@bucket/x", "its keys stand in AWS_ACCESS_KEY_ID"),
+    "no bucket": (MYSQL, "s3:///x", "has a bucket and a folder"),
+    "an object as a target": (MYSQL, "s3://bucket/x/t.parquet", "names an object: name the folder"),
+    "a store's address": ("s3://bucket/x?endpoint=nowhere", POSTGRES, "must look like https://host:port"),
 }
 
 GOOD = f"name: n\nmode: convert\nsource: {{connections: [{{connectionId: '{MYSQL}'}}]}}\n"
@@ -43,7 +47,6 @@ DOCUMENTS = {
     "no target": (GOOD, "needs source.connections with a connectionId each, and target.id"),
     "an id": (GOOD + "target: {id: conn_1, spec: {}}", "every connectionId and target.id is a URL"),
     "a variable": (GOOD + "target: {id: '${ROWFERRY_NOWHERE}'}", "${ROWFERRY_NOWHERE}, but there is no such"),
-    "cdc": ((GOOD + TARGET).replace("convert", "cdc"), "Mode cdc is not there yet"),
     "bundle": (
         (GOOD + TARGET).replace("source: {", "source: {options: {dataBundleSize: 9}, "),
         "source.options.dataBundleSize must be at least 10",

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import pytest
 
 from rowferry.cli import Exit
 from tests.servers import MariaDb, Postgres
+from tests.stores import BUCKET, ObjectStore
 
 APPEND = ("--schema-policy", "create_missing_only", "--write-mode", "append")
 
@@ -203,3 +205,26 @@ def test_after_a_failure_the_same_command_goes_on_or_begins_anew(
     code, shown, _ = as_json(*words, "--anew")
     assert (code, shown["rows"]) == (Exit.DONE, 1002)
     assert orders(postgres, empty)[:2] == (1000, 1000)
+
+
+def test_buckets_are_sources_and_targets(
+    mariadb: MariaDb, shop: str, postgres: Postgres, empty: str, store_of_objects: ObjectStore
+) -> None:
+    store = store_of_objects
+    keys = {"AWS_ACCESS_KEY_ID": store.access_key, "AWS_SECRET_ACCESS_KEY": store.secret_key, "AWS_REGION": "us-east-1"}
+    place = f"s3://{BUCKET}/{store.new_folder()}"
+    where = {**keys, "AWS_ENDPOINT_URL": store.endpoint}
+    code, summary, err = as_json("migrate", mariadb.url(shop), f"{place}?format=jsonl&compression=gzip", **where)
+    assert (code, summary["rows"]) == (Exit.DONE, 1002), err
+    code, _, err = ended(command("verify", mariadb.url(shop), f"{place}?format=jsonl&compression=gzip", **where))
+    assert code == Exit.DONE, err
+    address = f"?endpoint={store.endpoint}"
+    code, summary, err = as_json("migrate", f"{place}/orders/*.jsonl.gz{address}", postgres.url(empty), **keys)
+    assert (code, summary["rows"]) == (Exit.DONE, 1000), err
+    assert orders(postgres, empty) == (1000, 1000, Decimal("625625.00"))
+    code, _, err = ended(command("verify", f"{place}{address}", postgres.url(empty), "--tables", "orders", **keys))
+    assert code == Exit.DONE, err
+    wrong = {**where, "AWS_SECRET_ACCESS_KEY": "wrong"}
+    code, _, err = ended(command("migrate", place, postgres.url(empty), **wrong))
+    assert code == Exit.FAILED
+    assert "The secret key does not fit the access key" in err

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import orjson
 import pytest
 from pydantic import ValidationError
 
@@ -85,6 +86,14 @@ def test_what_cannot_be_right_is_refused(changes: dict[str, Any]) -> None:
         StreamConfig.model_validate(config(**changes))
 
 
+def test_what_a_worker_is_told_is_json() -> None:
+    """Also the policies, whose names are words of a kind of their own."""
+    tables = [{"name": "t", "typePolicies": {"emptyEnum": "text"}}]
+    source = {"connections": [{"connectionId": "conn_1", "tables": tables}]}
+    found = StreamConfig.model_validate(config(typePolicies={"zeroDate": "null"}, source=source))
+    assert StreamConfig.model_validate(orjson.loads(orjson.dumps(reveal(found)))) == found
+
+
 def test_defaults_never_destroy_data() -> None:
     found = StreamConfig.model_validate(config(mode="load"))
     assert found.mode.value == "convert"
@@ -110,3 +119,30 @@ def test_a_wrong_url_is_refused_without_its_password(url: str) -> None:
     with pytest.raises(InvalidInput) as caught:
         parse(url)
     assert "sesame" not in caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("url", "scope", "objects"),
+    [
+        ("s3://Lake", ("Lake", ""), ()),
+        ("s3://lake/exports/shop/", ("lake", "exports/shop"), ()),
+        ("s3://lake/exports/shop?format=csv", ("lake", "exports/shop"), ()),
+        ("s3://lake/a%20b/", ("lake", "a b"), ()),
+        ("s3://lake/in/t.csv.gz", ("lake", ""), ("in/t.csv.gz",)),
+        ("s3://lake/in/2024-*/", ("lake", "in/2024-*"), ()),
+        ("s3://lake/in/2024-*.csv", ("lake", ""), ("in/2024-*.csv",)),
+        ("s3://lake/in/t.csv/", ("lake", "in/t.csv"), ()),
+    ],
+)
+def test_a_url_leads_to_a_bucket(url: str, scope: tuple[str, str], objects: tuple[str, ...]) -> None:
+    found = parse(url)
+    assert found.connection.spec.s3 is not None
+    assert found.connection.spec.s3.scope is not None
+    assert (found.connection.spec.s3.scope.bucket, found.connection.spec.s3.scope.prefix) == scope
+    assert found.objects == objects
+
+
+def test_a_url_says_where_a_store_is() -> None:
+    store = parse("s3://lake/x?region=eu-central-1&endpoint=http://localhost:9000&pathstyle=false").connection.spec.s3
+    assert store is not None
+    assert (store.region, store.endpoint, store.path_style) == ("eu-central-1", "http://localhost:9000", False)

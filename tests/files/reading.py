@@ -8,15 +8,15 @@ from typing import Any
 import pyarrow as pa
 
 from rowferry.config.connection import Connection
-from rowferry.config.stream import SourceFiles
+from rowferry.config.source_files import SourceFiles
 from rowferry.connectors.base import ChunkSize, Source, SourceRequest
 from rowferry.connectors.files import CONNECTOR
 from rowferry.model.tables import Table
 from rowferry.typemap.arrow import arrow_schema
 
 WHOLE = ChunkSize(10**6, 1 << 40)
-NULL_DOCUMENT = {"null": None, '{\n"c": 1}': '{ "c": 1}'}
-"""JSON Lines have one word for NULL and for the document null, and no line ends between tokens."""
+ON_ONE_LINE = {'{\n"c": 1}': '{ "c": 1}'}
+"""JSON Lines have no line ends between a document's tokens."""
 
 
 def source(base: Path, *paths: str, rejects: Path | None = None, **csv: Any) -> Source:

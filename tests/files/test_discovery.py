@@ -6,18 +6,20 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from rowferry.config.connection import Connection
-from rowferry.config.stream import SourceFiles
+from rowferry.config.source_files import SourceFiles
 from rowferry.connectors.base import SourceRequest
 from rowferry.connectors.files import CONNECTOR
+from rowferry.connectors.files.store import LocalStore
 from rowferry.errors import InvalidInput, MissingTable, ReadFailed, RowferryError, SourceChanged
 from rowferry.model import types as t
-from tests.files.reading import WHOLE, only, source
+from tests.files.reading import WHOLE, only, read, source
 
 
 def put(base: Path, *names: str, text: str = "a,b\n1,2\n") -> None:
@@ -184,3 +186,13 @@ def test_a_file_that_is_not_what_it_was_is_not_read(tmp_path: Path, change: str)
         list(there.read(table, chunk))
     with pytest.raises(RowferryError):
         there.chunks(table, WHOLE)
+
+
+def test_whoever_reads_what_another_planned_looks_for_all_tables_once(tmp_path: Path) -> None:
+    put(tmp_path, *(f"t{number}.csv" for number in range(20)))
+    planned = source(tmp_path).tables([])
+    with patch.object(LocalStore, "list", autospec=True, side_effect=LocalStore.list) as looked:
+        opened = source(tmp_path)
+        for table in planned:
+            assert read(opened, table).num_rows == 1
+    assert [call.args[1] for call in looked.call_args_list] == [""]

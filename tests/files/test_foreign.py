@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from rowferry.config.stream import SourceCsv
+from rowferry.config.source_files import SourceCsv
 from rowferry.connectors.base import ChunkSize
 from rowferry.connectors.files.csv_records import Dialect
 from rowferry.connectors.files.parse import Misfit, parsed
@@ -335,6 +335,23 @@ def test_a_strict_number_is_spelled_as_its_value(text: str) -> None:
             continue
         assert Decimal(text) == value
         assert not text.lstrip("-").startswith("00")
+
+
+@pytest.mark.parametrize("kind", [t.Date(), t.DateTime(6)], ids=["date", "datetime"])
+@pytest.mark.parametrize("text", ["today", "now", "NaT", "2024", "2024-05", "-0", "+1", "1e3", "12024"])
+def test_words_and_years_alone_are_no_dates(text: str, kind: t.NeutralType) -> None:
+    with pytest.raises(Misfit):
+        parsed(pa.array([text, None], pa.large_string()), kind, strict=True)
+
+
+@given(st.decimals(allow_nan=False, allow_infinity=False, places=3, min_value=-5, max_value=5).map(str))
+def test_small_decimals_are_read_but_a_negative_zero(text: str) -> None:
+    array = pa.array([None, text, "1"], pa.large_string())
+    if text.startswith("-") and not Decimal(text):
+        with pytest.raises(Misfit):
+            parsed(array, t.Decimal(38, 3), strict=True)
+    else:
+        assert parsed(array, t.Decimal(38, 3), strict=True).to_pylist() == [None, Decimal(text), Decimal(1)]
 
 
 @pytest.mark.parametrize("signs", [{"delimiter": "\n"}, {"delimiter": '"', "quote": '"'}, {"quote": "\0"}])

@@ -10,7 +10,7 @@ import pytest
 from rowferry.connectors.base import ChunkSize
 from rowferry.model import types as t
 from rowferry.model.tables import Column, Table
-from tests.files.reading import NULL_DOCUMENT, read, source
+from tests.files.reading import ON_ONE_LINE, read, source
 from tests.files.tables import FORMATS, NATIVE, batches, every_type, export, table, target
 
 FORMS = [pytest.param(*form, id="-".join(form)) for form in FORMATS]
@@ -31,7 +31,7 @@ def test_every_type_comes_back(tmp_path: Path, file_format: str, compression: st
     for name in expected.column_names:
         wanted, got = expected.column(name).to_pylist(), back.column(name).to_pylist()
         if file_format == "jsonl" and name == "json":
-            wanted = [NULL_DOCUMENT.get(one, one) for one in wanted]
+            wanted = [ON_ONE_LINE.get(one, one) for one in wanted]
         assert [repr(one) for one in got] == [repr(one) for one in wanted], name
 
 

@@ -11,10 +11,11 @@ from typing import Any
 import pytest
 
 from demo.server import Server, start_server
+from tests.cdc.conftest import LOGGED
 from tests.guide.compare import assert_in_parquet, assert_in_postgres, wanted
 from tests.guide.walk import CREATIONS, OPERATIONS, Answer, Walk
 from tests.guide.world import databases, storage
-from tests.servers import MariaDb, Postgres
+from tests.servers import MariaDb, Postgres, mariadb_server, wait_until
 from tests.stores import ObjectStore, Vault
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -29,7 +30,7 @@ STREAM_ID = r"stream_[0-9A-Za-z]{27}"
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory, store_of_objects: ObjectStore, vault: Vault) -> Iterator[Server]:
     """A server with a connected account, which finds the object store and the keeper of secrets."""
-    folder = tmp_path_factory.mktemp("server")
+    folder = tmp_path_factory.getbasetemp()
     with storage(store_of_objects, vault):
         running = start_server(folder / "data", folder / "log")
     yield running
@@ -120,6 +121,32 @@ def test_streams_to_object_storage(walk: Walk) -> None:
         assert walk.store is not None
         found = walk.store.objects(scope["bucket"], scope["prefix"].strip("/"))
         assert {key.split("/")[-2] for key in found if "/part-" in key} == set(names)
+        _assert_back_again(walk, answer.body["id"], stream, names)
+
+
+def _assert_back_again(walk: Walk, bucket: str, stream: str, names: list[str]) -> None:
+    """What a stream put into a bucket is equal to its source, is shown as tables, and goes into PostgreSQL."""
+    database, schema = "warehouse", f"from_{bucket[5:].lower()}"
+    spec = {"db": {"database": database, "schema": schema}}
+    with walk.client() as client:
+        made = client.post(f"/streams/{stream}/verify").json()["id"]
+        place = f"/streams/{stream}/verifications/{made}"
+        wait_until(lambda: client.get(place).json()["status"] != "RUNNING", 60, "the verification")
+        assert client.get(place).json()["status"] == "EQUAL", client.get(place).json()
+        shown = [folder["name"] for folder in client.get(f"/connections/{bucket}/databases").json()]
+        assert shown == names
+        assert client.get(f"/connections/{bucket}/databases/{names[0]}/tables").json() == [names[0]]
+        document = {
+            "name": "out of a bucket", "mode": "convert", "source": {"connections": [{"connectionId": bucket}]},
+            "target": {"id": walk.connections["postgresql"], "spec": spec}, "verify": True,
+        }  # fmt: skip
+        config = client.post("/stream-configs", json=document).json()["id"]
+        back = client.post(f"/stream-configs/{config}/start").json()["id"]
+    walk.wait_for(back, "FINISHED")
+    listed = walk.postgres.execute(
+        f"SELECT tablename FROM pg_tables WHERE schemaname = '{schema}' ORDER BY 1", database=database
+    )
+    assert [name for (name,) in listed] == names
 
 
 def test_pause_resume_stop(walk: Walk) -> None:
@@ -150,6 +177,42 @@ def test_streams_to_postgresql_with_all_tables(walk: Walk) -> None:
         walk.operate("resume", stream)
     walk.wait_for(stream, "FINISHED")
     assert_in_postgres(walk.mariadb, walk.postgres, config, others)
+
+
+def test_the_commands_of_streams_follow_a_log(walk: Walk) -> None:
+    """The same config of mode cdc: started, watched, paused, resumed and stopped by the guide's commands."""
+    (config,) = _configs(walk, target="db", tables=False)
+    (part,) = config["source"]["connections"]
+    place = {**config["target"]["spec"]["db"], "database": "followed"}
+    with mariadb_server(*LOGGED) as logged, walk.client() as client:
+        logged.execute(f"CREATE DATABASE {part['database']}")
+        logged.execute("CREATE TABLE t (id int PRIMARY KEY)", "INSERT INTO t VALUES (1)", database=part["database"])
+        walk.postgres.execute("DROP DATABASE IF EXISTS followed WITH (FORCE)", "CREATE DATABASE followed")
+        own = {"type": "mysql", "host": logged.host, "port": logged.port, "username": logged.user}
+        source = client.post("/connections", json={**own, "name": "logged", "password": logged.password}).json()["id"]
+        document = {
+            **config, "name": "followed", "mode": "cdc",
+            "source": {"connections": [{**part, "connectionId": source}]},
+            "target": {"id": walk.connections["postgresql"], "spec": {"db": place}},
+        }  # fmt: skip
+        walk.configs["followed"] = client.post("/stream-configs", json=document).json()["id"]
+        stream = walk.start("followed")
+        _arrives(walk, 1)
+        assert walk.operate("pause", stream).status in (200, 202)
+        walk.wait_for(stream, "PAUSED")
+        logged.execute("INSERT INTO t VALUES (2)", database=part["database"])
+        assert walk.operate("resume", stream).status in (200, 202)
+        _arrives(walk, 2)
+        assert walk.wait_for(stream, "RUNNING")["mode"] == "cdc"
+        assert walk.operate("stop", stream).status in (200, 202)
+        walk.wait_for(stream, "STOPPED")
+
+
+def _arrives(walk: Walk, rows: int) -> None:
+    there = "SELECT to_regclass('t') IS NOT NULL"
+    ask = walk.postgres.execute
+    wait_until(lambda: ask(there, database="followed") == [(True,)], 60, "the table")
+    wait_until(lambda: ask("SELECT count(*) FROM t", database="followed") == [(rows,)], 60, "the rows")
 
 
 def test_other_commands(walk: Walk) -> None:

@@ -97,6 +97,43 @@ class Case:
         return policy == "text" or (policy, target) in self.becomes
 
 
+@dataclass(frozen=True, eq=False)
+class Pack:
+    """A table that holds the values of several cases side by side, each in a column that may be NULL."""
+
+    table: str
+    cases: tuple[Case, ...]
+
+    @property
+    def statements(self) -> list[str]:
+        """How it comes into being on either server, out of the tables of the cases."""
+        declared = ", ".join(f"v{number} {case.declared} NULL" for number, case in enumerate(self.cases))
+        longest = max(self.cases, key=lambda case: case.cells)
+        held = "".join(f", v{number}" for number in range(len(self.cases)))
+        values = "".join(f", t{number}.v" for number in range(len(self.cases)))
+        others = "".join(
+            f" LEFT JOIN {case.table} t{number} ON t{number}.k = k.k" for number, case in enumerate(self.cases)
+        )
+        return [
+            f"CREATE TABLE {self.table} (k INT PRIMARY KEY, {declared})",
+            f"INSERT INTO {self.table} (k{held}) SELECT k.k{values} FROM {longest.table} k{others}",
+        ]
+
+
+PACKED = 12
+"""Cases in a pack: as many as fit into a row of MariaDB."""
+
+
+def packed(cases: Sequence[Case]) -> tuple[list[Pack], list[Case]]:
+    """The cases in packs, and those that cannot be: whose table or numbering is special, or which are documents."""
+    alone = [
+        case for case in cases if case.options or case.after or case.next is not None or case.form is FORMS["json"]
+    ]
+    others = [case for case in cases if case not in alone]
+    parts = [others[at : at + PACKED] for at in range(0, len(others), PACKED)]
+    return [Pack(f"pack{number:02d}", tuple(part)) for number, part in enumerate(parts)], alone
+
+
 @dataclass(frozen=True)
 class Matrix:
     """One source's part. `mysql`: what MySQL declares each type as.

@@ -16,7 +16,7 @@ from rowferry.model.digests import Comparison
 from rowferry.model.streams import StreamState
 from rowferry.model.tables import Column
 from rowferry.pipeline.job import Job, Outcome
-from rowferry.pipeline.plan import open_sources
+from rowferry.pipeline.origins import open_sources
 from rowferry.pipeline.signals import Signals
 from rowferry.state.ids import new_id
 from tests.matrix.cases import Case, Matrix
@@ -110,6 +110,10 @@ class Crossings:
         """Where the target shows another value than the source."""
         end = self.moved(target)
         return [row for case in cases for row in self._compared(end, case, case.form_at(target), None)]
+
+    def differences(self, end: End, cases: Sequence[Case], by_way_of: str) -> Differences:
+        """Where an end shows another value than the source, after a way that keeps what that target keeps."""
+        return [row for case in cases for row in self._compared(end, case, case.form_at(by_way_of), None)]
 
     def untreated(self, target: str, policy: str, cases: Sequence[Case]) -> Differences:
         """Where the target shows another value than the policy says."""

@@ -17,12 +17,15 @@ import pyarrow.csv as pcsv
 import pyarrow.parquet as pq
 import pymysql
 
-from tests.matrix.cases import Case
+from tests.matrix.cases import Case, Pack
 from tests.matrix.forms import FORMS, Form, Shown
 from tests.servers import MariaDb, Postgres
 
 Values = dict[int, Shown]
 """By key: what is shown of the column v."""
+
+WHOLE, MADE, FILLED = slice(None), slice(1), slice(1, None)
+"""Which of the statements of a case: its table without rows, and what comes then."""
 
 
 class End(Protocol):
@@ -31,6 +34,9 @@ class End(Protocol):
     @property
     def url(self) -> str:
         """Its address for a stream."""
+
+    def pack(self, packs: Sequence[Pack]) -> None:
+        """Put the values of cases side by side."""
 
     def shown(self, case: Case, form: Form) -> Values:
         """The rows of its table."""
@@ -50,6 +56,9 @@ def _gone(case: Case) -> str:
     return f"DELETE FROM {case.table} WHERE k = 999"
 
 
+_STRICT = "SET sql_mode = 'STRICT_ALL_TABLES,ALLOW_INVALID_DATES'"
+
+
 @dataclass
 class MariaDbEnd:
     """A database of MariaDB."""
@@ -61,15 +70,18 @@ class MariaDbEnd:
     def url(self) -> str:
         return self.server.url(self.database)
 
-    def fill(self, cases: Sequence[Case]) -> None:
+    def fill(self, cases: Sequence[Case], part: slice = WHOLE) -> None:
         """Make the tables; only a value of a case that is `loose` may be something else than what is written."""
-        strict = "SET sql_mode = 'STRICT_ALL_TABLES,ALLOW_INVALID_DATES'"
         with contextlib.closing(self.server.connect(self.database)) as session, session.cursor() as cursor:
             cursor.execute("SET time_zone = '+00:00'")
             for case in cases:
-                cursor.execute("SET sql_mode = ''" if case.loose else strict)
-                for statement in case.statements:
+                cursor.execute("SET sql_mode = ''" if case.loose else _STRICT)
+                for statement in case.statements[part]:
                     cursor.execute(statement)
+
+    def pack(self, packs: Sequence[Pack]) -> None:
+        for pack in packs:
+            self.server.execute(_STRICT, *pack.statements, database=self.database)
 
     def shown(self, case: Case, form: Form) -> Values:
         with self._session.cursor() as cursor:
@@ -128,13 +140,16 @@ class PostgresEnd:
         """Give the database settings that a session of ours must not be impressed by."""
         self.server.execute(*(f"ALTER DATABASE {self.database} SET {setting}" for setting in _STRANGE))
 
-    def fill(self, cases: Sequence[Case]) -> None:
+    def fill(self, cases: Sequence[Case], part: slice = WHOLE) -> None:
         """Make the tables."""
         self.server.execute(
             *(f"SET {setting}" for setting in _SPELLED),
-            *(statement for case in cases for statement in case.statements),
+            *(statement for case in cases for statement in case.statements[part]),
             database=self.database,
         )
+
+    def pack(self, packs: Sequence[Pack]) -> None:
+        self.server.execute(*(each for pack in packs for each in pack.statements), database=self.database)
 
     def shown(self, case: Case, form: Form) -> Values:
         query = f"SELECT k, {case.sql('postgresql', form)} FROM {case.table}"
@@ -174,6 +189,9 @@ class FilesEnd:
         rows = [row for part in self.folder.glob(f"**/{case.table}/part-*") for row in read(part)]
         assert len(rows) == len(dict(rows))
         return dict(rows)
+
+    def pack(self, packs: Sequence[Pack]) -> None:
+        raise NotImplementedError("files are written by streams")
 
     def next_number(self, case: Case) -> Shown:
         raise NotImplementedError("files number nothing")

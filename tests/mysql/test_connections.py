@@ -17,7 +17,10 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from rowferry.connectors.base import SourceRequest
+from rowferry.config.stream import SourceOptions
+from rowferry.connectors.base import SourceRequest, TableRequest
+from rowferry.connectors.changes import BatchSize, ChangesRequest
+from rowferry.connectors.mysql.binlog.changes import BinlogChanges
 from rowferry.connectors.mysql.connect import Access
 from rowferry.connectors.mysql.server import MySqlServer
 from rowferry.connectors.mysql.sessions import Session
@@ -224,7 +227,7 @@ def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[MariaDb,
         f"--ssl-{name}={folder}/{file}"
         for name, file in (("ca", "ca.pem"), ("cert", "server.pem"), ("key", "server.key"))
     ]
-    with mariadb_server(*options) as server:
+    with mariadb_server(*options, "--log-bin=log", "--server-id=7", "--binlog-format=ROW") as server:
         server.execute(
             "ALTER USER rowferry@'%' REQUIRE NONE", "CREATE DATABASE d", "CREATE TABLE d.t (id INT PRIMARY KEY)"
         )
@@ -290,6 +293,25 @@ def test_writing_over_tls(secured: tuple[MariaDb, Path]) -> None:
         row = b"\0" + (7).to_bytes(4, "little")
         assert session.fill("INSERT INTO d.w VALUES (?)", bytes((3, 0)), [row * 3, row]) == 4
         assert session.rows("SELECT SUM(a) FROM d.w") == [(28,)]
+
+
+def test_the_log_over_tls(secured: tuple[MariaDb, Path]) -> None:
+    """What is decrypted already does not wait for more to come."""
+    server, _ = secured
+    server.execute("CREATE OR REPLACE TABLE d.logged (id INT PRIMARY KEY, word VARCHAR(2000))")
+    safe = connection(server, username="safe", password="safe", ssl={"mode": "require"})
+    with contextlib.closing(MySqlSource(SourceRequest(safe, "d"))) as source:
+        tables = source.tables([TableRequest("logged")])
+    request = ChangesRequest(safe, "d", None, "s", SourceOptions())
+    with contextlib.closing(BinlogChanges(request)) as changes:
+        position = changes.position()
+        server.execute("INSERT INTO logged SELECT seq, REPEAT('x', seq % 2000) FROM seq_1_to_5000", database="d")
+        end, rows = changes.position(), 0
+        for batch in changes.follow(position, tables, {}, BatchSize()):
+            rows += batch.changes
+            if batch.position is not None and changes.reached(batch.position, end):
+                break
+    assert rows == 5000
 
 
 def test_a_certificate_that_is_not_trusted(secured: tuple[MariaDb, Path], tmp_path: Path) -> None:

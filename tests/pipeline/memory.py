@@ -296,7 +296,7 @@ class MemoryTarget:
         self._after_rows(chunk)
         self._check_open()
         with self._store.lock:
-            done = Committed(name, chunk.number, len(rows), size)
+            done = Committed(name, chunk.number, len(rows), size, chunk.at)
             entry = self._entries(name).committed.setdefault((name, chunk.number), done)
             if entry is done:
                 self._store.rows[name] += rows

@@ -125,15 +125,9 @@ def test_the_second_run_says_that_its_snapshot_is_another(monkeypatch: pytest.Mo
 def test_the_second_run_of_a_table_without_key_says_what_may_be_amiss(
     monkeypatch: pytest.MonkeyPatch, keyed: bool
 ) -> None:
-    store, signals = Store(), Signals()
-
-    def interrupt(chunk: Chunk) -> None:
-        if chunk.number == 5:
-            signals.end(StreamState.PAUSED)
-
-    held = counting({"a": 500}, keyed)
-    outcome, _ = execute(monkeypatch, MemorySource(held), MemoryTarget(store, interrupt), signals)
-    assert outcome.state is StreamState.PAUSED
+    store, held = Store(), counting({"a": 500}, keyed)
+    outcome, _ = execute(monkeypatch, MemorySource(held), MemoryTarget(store, fail_chunk(5)))
+    assert outcome.state is StreamState.FAILED
     outcome, events = execute(monkeypatch, MemorySource(held), MemoryTarget(store))
     assert outcome.state is StreamState.FINISHED
     assert any("may be missing or double" in line for line in events.lines) is not keyed

@@ -21,6 +21,7 @@ from cryptography.x509.oid import NameOID
 
 from rowferry.connectors.postgres.connect import SETTINGS, connect, conninfo, translate
 from rowferry.errors import ConnectionFailed, ConnectionLost, ReadFailed, TargetFull, WriteFailed
+from tests.postgres_log.conftest import Log, clean, following
 from tests.postgres_source.conftest import connection_to
 from tests.servers import Postgres, free_port, postgres_server
 
@@ -117,6 +118,8 @@ def test_lost_connections_without_a_state(text: str) -> None:
         ("server does not support SSL, but SSL was required", "has no TLS"),
         ("FATAL:  sorry, too many connections already", "no connection left"),
         ("FATAL:  the database system is starting up", "try again in a moment"),
+        ("FATAL:  the database system is in recovery mode", "try again in a moment"),
+        ("FATAL:  the database system is not yet accepting connections", "try again in a moment"),
     ],
 )
 @pytest.mark.parametrize("elsewhere", ["Connection refused", "Network is unreachable"])
@@ -189,7 +192,13 @@ def secured() -> Iterator[tuple[Postgres, Authority]]:
         if os.getuid() == 0:
             for path in (folder, *folder.iterdir()):
                 os.chown(path, pwd.getpwnam("postgres").pw_uid, -1)
-        options = ("ssl=on", f"ssl_cert_file={folder}/cert", f"ssl_key_file={folder}/key", f"ssl_ca_file={folder}/ca")
+        options = (
+            "wal_level=logical",
+            "ssl=on",
+            f"ssl_cert_file={folder}/cert",
+            f"ssl_key_file={folder}/key",
+            f"ssl_ca_file={folder}/ca",
+        )
         with postgres_server(*options) as server:
             yield server, made
 
@@ -232,3 +241,18 @@ def test_client_certificates_as_text(secured: tuple[Postgres, Authority]) -> Non
         with dbapi.connect(conninfo(mine, None), autocommit=True) as driver, driver.cursor() as cursor:
             cursor.execute(TLS)
             assert cursor.fetchone() == (True, "/CN=client")
+
+
+def test_the_log_is_followed_through_tls(secured: tuple[Postgres, Authority]) -> None:
+    """Rows longer than a record of TLS, and many at once: nothing that was received already is waited for."""
+    server, _ = secured
+    log = Log(server, server.new_database())
+    log.run("CREATE TABLE t (n int PRIMARY KEY, v text)")
+    follower = following(log, "t")
+    log.run("INSERT INTO t SELECT n, repeat('x', n * 37) FROM generate_series(1, 2000) n")
+    assert [len(after["v"]) for _, _, _, after in follower.rows() if after] == [n * 37 for n in range(1, 2001)]
+    stream = follower.changes.follow(follower.position, follower.tables, {}, follower.size)
+    next(stream)
+    assert log.run("SELECT DISTINCT ssl FROM pg_stat_ssl JOIN pg_stat_replication USING (pid)") == [(True,)]
+    stream.close()
+    clean(log)

@@ -10,8 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import pyarrow.parquet as pq
 import pytest
 
+from rowferry.connectors.base import ChunkSize
+from tests.s3.reading import source as source_of
 from tests.servers import MariaDb, wait_until
 from tests.serving import Rowferry, serving
 from tests.stores import BUCKET, READER, WRITER, ObjectStore, Vault
@@ -74,6 +77,11 @@ def target(store: ObjectStore, prefix: str, file_format: str = "parquet", **more
     return {"s3": {"fileFormat": file_format, "upload": {"bucket": BUCKET, "prefix": prefix}, **more}}
 
 
+def rows_of_whole_files(store: ObjectStore, prefix: str, folder: Path) -> int:
+    """The rows of all parts that a reader sees; a part that is not whole cannot be read."""
+    return sum(pq.read_table(part).num_rows for part in fetched(store, prefix, folder).glob("*/part-*.parquet"))
+
+
 READ = {"parquet": "'{}/*.parquet'", "csv": "read_csv('{}/*.csv')", "jsonl": "read_json('{}/*.jsonl')"}
 
 
@@ -132,34 +140,50 @@ def test_the_form_with_a_uri_and_keys_in_vault(
     assert store.secret_key not in served.log()
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 def test_kill_at_random_moments(mariadb: MariaDb, big: str, store_of_objects: ObjectStore, tmp_path: Path) -> None:
-    """The server is killed, a new one goes on: no row is lost and none is there twice."""
+    """The server is killed under two streams, a new one goes on: no row is lost and none is there twice."""
     moments = random.Random(11)
     with serving(tmp_path / "data") as rowferry:
         source = rowferry.connect_mariadb(mariadb)
         connection = str(rowferry.post("/connections", store_of_objects.connection())["id"])
         undisturbed = 0.0
         for number in range(MOMENTS + 1):
-            prefix = store_of_objects.new_folder()
-            spec = target(store_of_objects, prefix)
-            stream = rowferry.begin(rowferry.configure(source, big, connection, spec, source=CHUNKED))
+            prefixes = [store_of_objects.new_folder() for _ in range(2)]
+            streams = []
+            for prefix in prefixes:
+                spec = target(store_of_objects, prefix)
+                streams.append(rowferry.begin(rowferry.configure(source, big, connection, spec, source=CHUNKED)))
             if number:
                 time.sleep(undisturbed * moments.uniform(0.0, 1.05))  # the moment is what is tested
                 rowferry.kill()
+                for at, prefix in enumerate(prefixes):
+                    rows_of_whole_files(store_of_objects, prefix, tmp_path / f"{number} seen {at}")
                 rowferry.start()
-            stats = rowferry.wait(stream)
-            assert stats["status"] == "FINISHED", stats["error"]
-            undisturbed = undisturbed or stats["elapsed"]
-            wait_until(lambda: not store_of_objects.objects(BUCKET, f"{prefix}/.rowferry"), 20)  # noqa: B023
-            folder = fetched(store_of_objects, prefix, tmp_path / str(number))
-            with duckdb.connect() as reader:
-                query = f"SELECT count(*), count(DISTINCT id), min(id), max(id) FROM '{folder}/items/*.parquet'"
-                assert reader.execute(query).fetchall() == [(ROWS, ROWS, 1, ROWS)]
-                query = f"SELECT count(*), count(DISTINCT n) FROM '{folder}/loose/*.parquet'"
-                assert reader.execute(query).fetchall() == [(5000, 5000)]
-            manifest = json.loads((folder / "items" / "_manifest.json").read_text())
-            assert manifest["metadata"]["row_count"] == ROWS
+            for stream, prefix in zip(streams, prefixes, strict=True):
+                stats = rowferry.wait(stream)
+                assert stats["status"] == "FINISHED", stats["error"]
+                if not number:
+                    undisturbed = max(undisturbed, stats["elapsed"])
+                assert_whole(store_of_objects, prefix, tmp_path / prefix)
+
+
+def assert_whole(store: ObjectStore, prefix: str, folder: Path) -> None:
+    """Every row is there once, in files that are as their manifest says, and nothing else is left."""
+    wait_until(lambda: not store.objects(BUCKET, f"{prefix}/.rowferry"), 20)
+    fetched(store, prefix, folder)
+    with duckdb.connect() as reader:
+        query = f"SELECT count(*), count(DISTINCT id), min(id), max(id) FROM '{folder}/items/*.parquet'"
+        assert reader.execute(query).fetchall() == [(ROWS, ROWS, 1, ROWS)]
+        query = f"SELECT count(*), count(DISTINCT n) FROM '{folder}/loose/*.parquet'"
+        assert reader.execute(query).fetchall() == [(5000, 5000)]
+    manifest = json.loads((folder / "items" / "_manifest.json").read_text())
+    assert manifest["metadata"]["row_count"] == ROWS
+    assert rows_of_whole_files(store, prefix, folder) == ROWS + 5000
+    told = source_of(store, prefix, manifestPath=f"{prefix}/items/_manifest.json")
+    [table] = told.tables([])
+    assert told.chunks(table, ChunkSize(10**9, 1 << 40))  # every size and checksum is as it says
+    assert manifest["files"] == sorted(path.name for path in (folder / "items").glob("part-*"))
 
 
 def test_a_store_that_goes_away_and_comes_back(
@@ -220,4 +244,29 @@ def test_what_does_not_fit_the_connection_is_refused_at_once(
         }  # fmt: skip
         answer = served.client.post("/stream-configs", json=document)
         assert answer.status_code == 400
+        assert said in answer.json()["error"]
+
+
+def test_a_source_that_does_not_fit_the_connection_is_refused_at_once(
+    served: Rowferry, mariadb: MariaDb, store_of_objects: ObjectStore
+) -> None:
+    end = served.connect_mariadb(mariadb)
+    scoped = str(served.post("/connections", store_of_objects.connection(BUCKET, "top/"))["id"])
+    whole = str(served.post("/connections", store_of_objects.connection())["id"])
+    for connection, part, said in (
+        (scoped, {"s3": {"bucket": "other", "prefixes": ["top/"]}}, "s3 does not fit: The source's bucket is other"),
+        (scoped, {"s3": {"bucket": BUCKET, "objects": ["x/a.csv"]}}, "x/a.csv lies outside of top/"),
+        (scoped, {"s3": {"bucket": BUCKET, "prefixes": ["top/../x/"]}}, "no . and no .. in it"),
+        (scoped, {"s3": {"bucket": BUCKET, "prefixes": ["top"]}}, "must end with /"),
+        (scoped, {"files": {"basePath": "s3://shared/x"}}, "files does not fit: x lies outside of top/"),
+        (scoped, {"database": "../x"}, "database does not fit"),
+        (whole, {}, "names a bucket"),
+        (end, {"s3": {"bucket": BUCKET, "prefixes": ["top/"]}}, "needs an S3 connection"),
+    ):
+        document = {
+            "name": "x", "mode": "convert", "target": {"id": end, "spec": {"db": {"database": "d"}}},
+            "source": {"connections": [{"connectionId": connection, **part}]},
+        }  # fmt: skip
+        answer = served.client.post("/stream-configs", json=document)
+        assert answer.status_code == 400, answer.text
         assert said in answer.json()["error"]

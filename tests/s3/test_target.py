@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import socket
-import socketserver
-import threading
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +19,7 @@ from rowferry.errors import RowferryError, WriteFailed
 from rowferry.model import types as t
 from rowferry.model.chunks import Chunk
 from tests.files.tables import batches, table
+from tests.s3.relay import relay
 from tests.stores import BUCKET, ObjectStore
 
 SOURCE = table("t", {"id": t.Integer(64)})
@@ -132,35 +129,6 @@ def test_local_files_are_kept_where_that_is_asked_for(store_of_objects: ObjectSt
     assert kept.read_bytes() == store_of_objects.get(BUCKET, f"{prefix}/t/part-00000.parquet")
 
 
-@contextlib.contextmanager
-def relay(port: int, heard: bytearray) -> Iterator[str]:
-    """A way to the store that notes what it is asked; its address."""
-
-    class Relay(socketserver.BaseRequestHandler):
-        def handle(self) -> None:
-            with socket.create_connection(("127.0.0.1", port)) as far:
-                back = threading.Thread(target=self._copy, args=(far, self.request, bytearray()), daemon=True)
-                back.start()
-                self._copy(self.request, far, heard)
-                back.join()
-
-        def _copy(self, one: socket.socket, other: socket.socket, noted: bytearray) -> None:
-            with contextlib.suppress(OSError):
-                while data := one.recv(65536):
-                    noted.extend(data)
-                    other.sendall(data)
-                other.shutdown(socket.SHUT_WR)
-
-    class Server(socketserver.ThreadingTCPServer):
-        daemon_threads = True
-        block_on_close = False
-
-    with Server(("127.0.0.1", 0), Relay) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_address[1]}"
-        server.shutdown()
-
-
 @pytest.mark.parametrize(
     ("upload", "headers"),
     [
@@ -176,9 +144,9 @@ def relay(port: int, heard: bytearray) -> Iterator[str]:
 def test_how_objects_are_kept_is_asked_for(
     store_of_objects: ObjectStore, upload: dict[str, str], headers: list[bytes]
 ) -> None:
-    heard = bytearray()  # the store has no keys of its own to encrypt by, and says so once it is asked
-    with relay(store_of_objects.port, heard) as endpoint, contextlib.suppress(RowferryError):
-        opened = target(store_of_objects, store_of_objects.new_folder(), endpoint, **upload)
-        write(opened, begun(opened, 1), 0, 1)
-        opened.close()
-    assert all(header in heard for header in headers)
+    with relay(store_of_objects.port) as way:
+        with contextlib.suppress(RowferryError):  # the store has no keys to encrypt by, and says so once it is asked
+            opened = target(store_of_objects, store_of_objects.new_folder(), way.endpoint, **upload)
+            write(opened, begun(opened, 1), 0, 1)
+            opened.close()
+        assert all(header in way.heard for header in headers)

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import sqlite3
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from threading import Timer
 from typing import Any
 
 import pytest
@@ -79,6 +81,16 @@ def test_servers_that_start_at_once_agree(url: str) -> None:
     for opened in stores:
         opened.ping()
         opened.close()
+
+
+def test_a_new_state_waits_for_another_server_that_makes_it(tmp_path: Path) -> None:
+    other = sqlite3.connect(tmp_path / STATE_FILE, isolation_level=None, check_same_thread=False)
+    other.execute("BEGIN IMMEDIATE")
+    release = Timer(0.5, other.rollback)
+    release.start()
+    Store.at(f"sqlite:///{tmp_path / STATE_FILE}").close()
+    release.join()
+    other.close()
 
 
 def test_bad_state_urls_are_named(tmp_path: Path) -> None:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import os
 import pwd
-import subprocess
-import tempfile
 from collections.abc import Callable, Iterator
-from pathlib import Path
+from contextlib import ExitStack
 
 import duckdb
 import pytest
 
+from tests.disks import Disk, small_disk
 from tests.servers import MariaDb, Postgres, wait_until
 from tests.serving import Rowferry
 
@@ -20,36 +19,11 @@ SMALL_CHUNKS = {"options": {"dataBundleSize": 10}}
 FORMATS = {"csv": "read_csv('{}/*.csv')", "parquet": "'{}/*.parquet'"}
 
 
-class Disk:
-    """A file system of its own, with as little room as is wanted."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-
-    def room(self, size: str) -> None:
-        """Let it hold so much."""
-        subprocess.run(["mount", "-o", f"remount,size={size}", str(self.folder)], check=True)
-
-
 @pytest.fixture
 def make_disk() -> Iterator[Callable[[str], Disk]]:
-    """Makes a file system in memory, where others may come, too; only for those who may mount."""
-    made: list[Path] = []
-
-    def make(size: str) -> Disk:
-        folder = Path(tempfile.mkdtemp(prefix="rowferry-test-"))
-        folder.chmod(0o755)
-        mount = ["mount", "-t", "tmpfs", "-o", f"size={size}", "none", str(folder)]
-        if os.getuid() != 0 or subprocess.run(mount, check=False, capture_output=True).returncode != 0:
-            folder.rmdir()
-            pytest.skip("mounting a file system is not allowed here")
-        made.append(folder)
-        return Disk(folder)
-
-    yield make
-    for folder in made:
-        subprocess.run(["umount", "--lazy", str(folder)], check=True)
-        folder.rmdir()
+    """Makes a file system in memory, where others may come, too."""
+    with ExitStack() as stack:
+        yield lambda size: stack.enter_context(small_disk(size))
 
 
 @pytest.fixture(scope="module")

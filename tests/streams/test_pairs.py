@@ -7,7 +7,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from tests.servers import MariaDb, Postgres, wait_until
+from tests.servers import MariaDb, Postgres, knows, wait_until
 from tests.serving import Rowferry
 from tests.streams.conftest import ROWS
 
@@ -23,7 +23,8 @@ def test_mariadb_to_mariadb(rowferry: Rowferry, mariadb: MariaDb, big: str, targ
     config = rowferry.configure(ends[0], big, ends[1], {"db": {"database": target}})
     report = rowferry.post(f"/stream-configs/{config}/validate")
     assert report["ok"], report
-    stats = rowferry.wait(rowferry.begin(config))
+    stream = rowferry.begin(config)
+    stats = rowferry.wait(stream)
     assert stats["status"] == "FINISHED", stats["error"]
     for table in ("items", "loose", "small"):
         checksums = mariadb.execute(f"CHECKSUM TABLE {big}.{table}, {target}.{table} EXTENDED")
@@ -31,7 +32,7 @@ def test_mariadb_to_mariadb(rowferry: Rowferry, mariadb: MariaDb, big: str, targ
         made = [mariadb.execute(f"SHOW CREATE TABLE {place}.{table}")[0][1] for place in (big, target)]
         assert made[0] == made[1]
     assert mariadb.execute(f"SELECT COUNT(*) FROM {target}.items") == [(ROWS,)]
-    wait_until(lambda: mariadb.execute("SHOW DATABASES LIKE '\\_rowferry'") == [])
+    wait_until(lambda: not knows(mariadb, target, stream))
 
 
 def test_postgres_to_mariadb(rowferry: Rowferry, mariadb: MariaDb, postgres: Postgres, target: str) -> None:

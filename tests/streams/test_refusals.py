@@ -121,7 +121,7 @@ REQUESTS: dict[str, Request] = {
     "no headers": ("GET", "/connections", None, {"X-API-Key": "", "X-Install-ID": ""}, 401, "X-API-Key"),
     "a wrong key": ("POST", "/connections", b"{}", {**JSON, "X-API-Key": SECRET}, 401, "X-API-Key wrong"),
     "a wrong installation": ("GET", "/streams", None, {"X-Install-ID": SECRET}, 401, "X-Install-ID wrong"),
-    "a folder above": ("GET", "/connections/{files}/databases/%2e%2e/tables", None, {}, 404, "There is no folder '..'"),
+    "a folder above": ("GET", "/connections/{files}/databases/%2e%2e/tables", None, {}, 400, "leads out of the"),
     "a folder elsewhere": ("GET", "/connections/{files}/databases/..%2Fdata/tables", None, {}, 404, "There is no"),
     "a new folder elsewhere": (
         "POST", "/connections/{files}/databases", b"../new", {"Content-Type": "text/plain"}, 400, "a folder's name"
