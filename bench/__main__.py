@@ -9,7 +9,20 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 
-from bench import between_postgres, memory, shapes, tables, tiny, to_files, to_mariadb, to_postgres, verify
+from bench import (
+    between_postgres,
+    follow,
+    from_files,
+    memory,
+    shapes,
+    tables,
+    tiny,
+    to_bucket,
+    to_files,
+    to_mariadb,
+    to_postgres,
+    verify,
+)
 from bench.ferry import ferry
 from bench.ground import Ground
 from bench.machine import describe
@@ -23,6 +36,10 @@ RESULTS = Path(__file__).with_name("RESULTS.md")
 CASES: Mapping[str, Callable[[Ground], None]] = {
     "to-postgres": to_postgres.measure,
     "to-files": to_files.measure,
+    "to-bucket": to_bucket.measure,
+    "from-parquet": from_files.parquet,
+    "from-csv": from_files.csv,
+    "from-jsonl": from_files.jsonl,
     "wide": shapes.wide,
     "documents": shapes.documents,
     "many": shapes.many,
@@ -30,7 +47,10 @@ CASES: Mapping[str, Callable[[Ground], None]] = {
     "between-postgres": between_postgres.measure,
     "to-mariadb": to_mariadb.measure,
     "verify": verify.measure,
+    "follow": follow.measure,
     "memory": partial(memory.measure, large=False),
+    "memory-files": partial(memory.files, large=False),
+    "memory-follow": partial(memory.followed, large=False),
 }
 """What can be measured, in this order."""
 
@@ -47,6 +67,8 @@ def main() -> int:
             cases = dict(CASES)
             if arguments.large:
                 cases["memory"] = partial(memory.measure, large=True)
+                cases["memory-files"] = partial(memory.files, large=True)
+                cases["memory-follow"] = partial(memory.followed, large=True)
             for name in [name for name in cases if name in (arguments.cases or cases)]:
                 _say(name)
                 cases[name](ground)
@@ -62,6 +84,8 @@ def answers(ground: Ground) -> None:
     """How long the API took to answer meanwhile."""
     results = ground.results
     milliseconds = sorted(seconds * 1000 for seconds in ground.ferry.answers)
+    if not milliseconds:
+        return
     results.figures["answer to GET …/stats while streams run"] = Series(tuple(milliseconds), "ms")
     late = milliseconds[int(len(milliseconds) * 0.99)]
     how = f"99 of 100 answers while streams run, of {len(milliseconds):,}"
@@ -73,7 +97,11 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("cases", nargs="*", metavar="CASE", help=f"what is measured: {', '.join(CASES)}; else all")
     parser.add_argument("--rows", type=int, default=3_000_000, help="rows of the table products")
     parser.add_argument("--runs", type=int, default=5, help="how often each way is measured, at the most")
-    parser.add_argument("--large", action="store_true", help=f"memory also with a table {LARGE} times as large")
+    parser.add_argument(
+        "--large",
+        action="store_true",
+        help=f"memory also with a table and a transaction {LARGE} times as large, and files of 10 GB",
+    )
     parser.add_argument("--output", type=Path, help="where the results go, instead of bench/RESULTS.md")
     arguments = parser.parse_args()
     if strangers := sorted(set(arguments.cases) - CASES.keys()):

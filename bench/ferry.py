@@ -18,6 +18,8 @@ from tests.servers import MariaDb, Postgres
 Place = tuple[str, str]
 """A connection's name, and a database."""
 
+PARQUET = {"fileFormat": "parquet", "format": {"compression": "zstd"}}
+
 QUIET = 0.03
 """Seconds of processor time within a quarter of a second, below which a server rests."""
 
@@ -41,8 +43,19 @@ class Ferry:
 
     def to_parquet(self) -> str:
         """A stream config that writes zstd-compressed Parquet into `folder`; its ID."""
-        files = {"fileFormat": "parquet", "format": {"compression": "zstd"}}
-        return self._config(("mariadb", SOURCE), {"id": self.connections["files"], "spec": {"files": files}})
+        return self._config(("mariadb", SOURCE), {"id": self.connections["files"], "spec": {"files": PARQUET}})
+
+    def to_bucket(self, connection: dict[str, Any]) -> str:
+        """A stream config that writes the same into the bucket to which the connection leads; its ID."""
+        made = self.server.create("connections", connection)
+        return self._config(("mariadb", SOURCE), {"id": made, "spec": {"files": PARQUET}})
+
+    def from_files(self, path: str, target: Place) -> str:
+        """A stream config that moves the files of this path below `folder` into a database; its ID."""
+        engine, database = target
+        named = {"files": {"basePath": str(self.folder), "paths": [path]}}
+        source = {"connections": [{"connectionId": self.connections["files"], **named}]}
+        return self._made(path, source, {"id": self.connections[engine], "spec": {"db": {"database": database}}})
 
     def run(self, config: str) -> float:
         """Run a stream to its end; its seconds, as a client sees them. It starts on a server that has come to rest."""
@@ -101,7 +114,10 @@ class Ferry:
     def _config(self, place: Place, target: dict[str, Any]) -> str:
         engine, database = place
         source = {"connections": [{"connectionId": self.connections[engine], "database": database}]}
-        document = {"name": f"bench {database}", "mode": "convert", "source": source, "target": target}
+        return self._made(database, source, target)
+
+    def _made(self, name: str, source: dict[str, Any], target: dict[str, Any]) -> str:
+        document = {"name": f"bench {name}", "mode": "convert", "source": source, "target": target}
         return self.server.create("stream-configs", document)
 
 

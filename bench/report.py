@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from bench.servers import MARIADB_OPTIONS, POSTGRES_OPTIONS
 from bench.timing import Series, Verdict
 
+SOAK = "docs/soak.md"
 INTRODUCTION = """# Results of the benchmarks
 
 This page is written by `make bench`. All ways were measured in one run, taking turns, on one machine that also ran
@@ -54,9 +56,23 @@ def page(results: Results) -> str:
         _table(["", ""], machine),
         "\n## Server settings\n\nBeside these the servers run as they come; both write durably.\n",
         _table(["server", "options"], settings),
+        f"\n## What dies, and what is lost\n\n[The last campaign](../{SOAK}) of `make soak`: {_campaign()}",
         *(["\n## Notes\n", *(f"- {note}" for note in results.notes)] if results.notes else []),
     ]
     return "\n".join(parts) + "\n"
+
+
+def _campaign() -> str:
+    """What the table of the campaign's page says first."""
+    lines = (Path(__file__).parents[1] / SOAK).read_text(encoding="utf-8").splitlines()
+    rows = [[cell.strip(" *") for cell in line.strip("|").split("|")] for line in lines if line.startswith("|")]
+    (_, *directions), _, *told = rows
+    found = {what: counts for what, *counts in told}
+    return "; ".join(
+        f"{direction}, kill -9: {found['kill -9'][at]}, rows lost: {found['rows lost'][at]}, doubled or wrong: "
+        f"{found['rows doubled or wrong'][at]}, of {found['rows compared'][at]}"
+        for at, direction in enumerate(directions)
+    )
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

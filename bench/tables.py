@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from bench.servers import SOURCE, TINY, Servers
 
@@ -139,6 +139,31 @@ def check_mariadb(servers: Servers, database: str, rows: int) -> None:
     keys = servers.mariadb.execute("SHOW KEYS FROM products WHERE Key_name = 'PRIMARY'", database=database)
     if (found, highest, len(keys)) != (rows, rows, 1):
         raise RuntimeError(f"{database}: {found} rows up to {highest}, {len(keys)} primary keys; {rows} rows were sent")
+
+
+def check_copied(servers: Servers, database: str, rows: int) -> None:
+    """See that a contestant has really brought all rows of files to PostgreSQL, whatever their types."""
+    _check_sums(servers.postgres.execute(f"SELECT {_SUMS} FROM products", database=database), database, rows)
+
+
+def check_loaded(servers: Servers, database: str, rows: int) -> None:
+    """The same for MariaDB."""
+    _check_sums(servers.mariadb.execute(f"SELECT {_SUMS} FROM products", database=database), database, rows)
+
+
+def check_count(servers: Servers, database: str, rows: int) -> None:
+    """See that PostgreSQL's table products has so many rows."""
+    ((found,),) = servers.postgres.execute("SELECT count(*) FROM products", database=database)
+    if found != rows:
+        raise RuntimeError(f"{database}: {found} rows; {rows} were sent")
+
+
+_SUMS = "count(*), max(id), count(name), count(weight)"
+
+
+def _check_sums(found: Sequence[tuple[object, ...]], database: str, rows: int) -> None:
+    if [int(str(one)) for one in found[0]] != [rows, rows, rows, rows - rows // 10]:
+        raise RuntimeError(f"{database}: {found[0]} is not what {rows} rows have")
 
 
 def check_products(servers: Servers, database: str, rows: int) -> None:
