@@ -8,7 +8,7 @@ SOURCES := src tests demo bench scripts
 PYTEST_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-stop test matrix servers check format bench run docs clean
+.PHONY: help setup demo demo-stop test soak matrix servers check format bench run docs clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -32,6 +32,9 @@ servers:
 
 test: $(VENV)/.dev servers ## run all tests against real servers (installs MariaDB and PostgreSQL where it may)
 	@$(BIN)/pytest -n 2 --dist loadscope $(PYTEST_ARGS)
+
+soak: $(VENV)/.dev servers ## kill everything around followed streams a hundred times, and write docs/soak.md
+	@$(BIN)/python -m tests.cdc.campaign --kills 100 --write docs/soak.md $(SOAK_ARGS)
 
 matrix: $(VENV)/.dev servers ## run the type matrix and write its counts, which `make docs` puts into docs/types.md
 	@MATRIX=write $(BIN)/pytest -n 2 --dist loadscope tests/matrix --ignore tests/matrix/test_results.py $(PYTEST_ARGS)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import secrets
 import subprocess
@@ -72,9 +73,9 @@ class Server:
 
 
 def start_server(folder: Path, log: Path, port: int | None = None, options: tuple[str, ...] = ()) -> Server:
-    """Start `rowferry serve` with its state in `folder` and connect an account."""
+    """Start `rowferry serve` with its state in `folder`, and files beside it, and connect an account."""
     command: list[str | Path] = [ROWFERRY, "serve", "--port", str(port or free_port()), "--data-dir", folder, *options]
-    started = start(command, log)
+    started = start(command, log, environment={**os.environ, "ROWFERRY_FILE_ROOTS": str(folder.parent)})
     try:
         wait_for(lambda: _ready_url(log) is not None, started, "The Rowferry server")
         url = _ready_url(log)

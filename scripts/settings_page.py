@@ -27,7 +27,15 @@ An unknown name in the file is an error, so that a typing mistake cannot go unno
 |---|---|---|---|---|
 """
 
-WORDS = {bool: "true or false", int: "whole number", float: "number", str: "text", Path: "folder", SecretStr: "secret"}
+WORDS = {
+    bool: "true or false",
+    int: "whole number",
+    float: "number",
+    str: "text",
+    Path: "folder",
+    tuple[Path, ...]: "folders with a colon between them (in the file a list)",
+    SecretStr: "secret",
+}
 
 
 def page() -> str:

@@ -111,8 +111,8 @@ ODD_VALUES = """
 Such a value stops the stream before its chunk is written, and the error names table, column, type, key range and the
 setting. What shall become of it instead is said by kind, for the stream or for one table (a table's own go first):
 `"typePolicies": {"zeroDate": "null", "notFinite": "text"}`. The source's server puts the other value in its place while
-it is read, so that a verification compares the same. Each column that a policy is about is listed by
-`POST /stream-configs/{id}/validate`, in the log and in the run's report.
+it is read, so that a verification compares the same; what comes by a log (mode `cdc`) becomes the same value. Each
+column that a policy is about is listed by `POST /stream-configs/{id}/validate`, in the log and in the run's report.
 
 Between two PostgreSQL, and between servers of MySQL's kind, dates and times cross with all that only these have, such
 as infinity, 24:00:00 and 0000-00-00.
