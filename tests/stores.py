@@ -144,9 +144,11 @@ class _Weed:
         self.stack.close()
 
     def _answers(self) -> bool:
+        """Whether it keeps bytes and gives them back; one without bytes it takes before its volumes are there."""
         try:
             store = ObjectStore(self.ports["s3.port"], self.stop, self.start).open(BUCKET)
-            obstore.put(store, "ready", b"")
+            obstore.put(store, "ready", b"bytes")
+            obstore.get(store, "ready").bytes()
         except (obstore.exceptions.BaseError, OSError):
             return False
         return True
