@@ -61,6 +61,24 @@ def test_the_position_commits_with_the_changes(applier_place: ApplierPlace) -> N
     assert applier_place.open(tables).standing() == standing("first", seen=[1, {"x": None}])
 
 
+def test_a_copy_is_taken_back(applier_place: ApplierPlace) -> None:
+    """Rows and chunks go with the commit, those of the tables alone; then the chunks can be written anew."""
+    item, log = tables = followed(applier_place, ITEM, LOG, rows=ROWS)
+    lost = applier_place.open(tables)
+    lost.uncopy([item])
+    lost.close()
+    assert applier_place.rows(item) == ROWS
+    applier = applier_place.open(tables)
+    applier.uncopy([item])
+    applier.commit(standing("begin"))
+    assert applier_place.rows(item) == []
+    target = applier_place.target()
+    assert [one.table for one in journal_of(target).committed] == [str(log.target.name)]
+    target.write(item, Chunk(item.source.name, 0), iter([batch(item.source.columns, ROWS[:1])]))
+    assert applier_place.rows(item) == ROWS[:1]
+    assert applier.standing() == standing("begin")
+
+
 def test_an_older_writer_commits_nothing(applier_place: ApplierPlace) -> None:
     tables = followed(applier_place, ITEM, rows=ROWS)
     older = applier_place.open(tables)

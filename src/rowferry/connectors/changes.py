@@ -244,6 +244,9 @@ class Applier(Protocol):
     def truncate(self, tables: Sequence[PlannedTable], restart: bool) -> None:
         """Empty the tables, and those alone."""
 
+    def uncopy(self, tables: Sequence[PlannedTable]) -> None:
+        """Empty the tables and take their chunks out of the journal, so that they can be copied anew."""
+
     def alter(self, before: PlannedTable, after: PlannedTable, altered: TableAltered) -> None:
         """Change the table's columns; once for a stream, whatever dies in between, also where this commits at once."""
 

@@ -21,7 +21,7 @@ from rowferry.pipeline.alter import Altering
 from rowferry.pipeline.apply import Applying, Changer
 from rowferry.pipeline.copy import CHUNK_BYTES, Budget, Copy, Pauses, Watch
 from rowferry.pipeline.job import Job
-from rowferry.pipeline.load import keyed_only, seen, seen_at_once
+from rowferry.pipeline.load import check_emptying, keyed_only, seen, seen_at_once
 from rowferry.pipeline.notes import Notes, counts_of
 from rowferry.pipeline.plan import (
     Plan,
@@ -83,6 +83,8 @@ class Following:
         plan = self._plan(standing, prepared=journal is not None)
         self._note(plan.findings)
         plan.refuse_errors()
+        if journal and journal.committed and self._acting(plan) and Notes.of(standing).loaded is None:
+            journal = self._uncopied(plan, standing)
         self._count(plan, journal, standing)
         self._watch.signals.check()
         with closing(open_changes(self._job)) as log:
@@ -99,6 +101,18 @@ class Following:
                 self._load(log, plan, standing)
         for table in plan.tables:
             self._watch.meter.status(str(table.target.name), "RUNNING")
+
+    def _uncopied(self, plan: Plan, standing: Standing) -> Journal | None:
+        """The journal after a copy at one moment, which was interrupted, has been taken back."""
+        check_emptying(plan.tables)
+        with closing(open_applier(self._job, plan.tables)) as applier:
+            applier.uncopy(plan.tables)
+            applier.commit(standing)
+        self._watch.meter.clear()
+        self._counted = False
+        message = "The copy begins anew: its rows have to be of one moment, and it was interrupted."
+        self._watch.events.log("info", message)
+        return self._target.journal()
 
     def _rest(self, pauses: Pauses, error: RowferryError) -> None:
         """Wait before the next try; raises where there is to be none."""

@@ -13,10 +13,15 @@ from dataclasses import replace
 
 from rowferry.connectors.base import PlannedTable
 from rowferry.connectors.changes import ChangeSource
-from rowferry.errors import ReadFailed
+from rowferry.errors import ConnectionLost, ReadFailed, Refused
 from rowferry.model.changes import Position
 from rowferry.model.chunks import Committed
 from rowferry.model.tables import Table
+
+_AT_ONCE = (
+    "Foreign keys with actions, such as ON DELETE CASCADE, do to rows what the source's log does not tell, so that all "
+    "has to be copied at one moment."
+)
 
 
 def keyed_only(table: PlannedTable) -> PlannedTable:
@@ -57,13 +62,21 @@ def seen_at_once(
     """The same where foreign keys do to rows what the log does not tell: all tables were read at that one moment.
 
     Their foreign keys can then be there before the first change, and do on the target what they did at the source.
+    ConnectionLost where the source lost the moment meanwhile: all has to be copied anew.
     """
     if moment is None or any(entry.at != moment for entry in committed):
-        raise ReadFailed(
-            "Foreign keys with actions, such as ON DELETE CASCADE, do to rows what the source's log does not tell, so "
-            "that all has to be copied at one moment; this copy was interrupted: start a new stream."
-        )
+        raise ConnectionLost(f"The source did not keep one moment for the whole copy. {_AT_ONCE}")
     return {str(table.source.name): moment for table in tables}
+
+
+def check_emptying(tables: Sequence[PlannedTable]) -> None:
+    """Whether a copy at one moment that was interrupted may be taken back: Refused where rows are not the stream's."""
+    others = [str(one.target.name) for one in tables if one.existing]
+    if others:
+        raise Refused(
+            f"{_AT_ONCE} It was interrupted, and what is in {', '.join(others)} may have been there before it: drop or "
+            "empty what may go, and start a new stream."
+        )
 
 
 def _earliest(log: ChangeSource, positions: Sequence[Position]) -> Position:

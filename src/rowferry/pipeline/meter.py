@@ -136,6 +136,11 @@ class Meter:
         self.read(entry.table, entry.rows, entry.size)
         self.committed(entry)
 
+    def clear(self) -> None:
+        """What the target held was taken back."""
+        with self._lock:
+            self._counts.clear()
+
     def status(self, table: str, status: str) -> None:
         """A table begins (RUNNING) or ends (FINISHED)."""
         with self._lock:

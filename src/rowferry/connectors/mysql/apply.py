@@ -13,7 +13,7 @@ from threading import Lock
 
 from rowferry.connectors.base import PlannedTable, TargetRequest
 from rowferry.connectors.changes import Merge, RowChanges, Standing
-from rowferry.connectors.mysql import follows
+from rowferry.connectors.mysql import follows, journal
 from rowferry.connectors.mysql.alter import Entry, check_rows, done, entry_of, noted_with, statement_for, without
 from rowferry.connectors.mysql.connect import Access
 from rowferry.connectors.mysql.merge import merge
@@ -104,6 +104,12 @@ class MySqlApplier:
         for table in tables:
             with self._changing(f"emptying {table.target.name}"):
                 self._session.execute(f"DELETE FROM {place(table.target.name)}")
+
+    def uncopy(self, tables: Sequence[PlannedTable]) -> None:
+        """See `Applier.uncopy`."""
+        with self._changing("taking the copy back"):
+            journal.uncopy(self._session, self._stream, [str(table.target.name) for table in tables])
+        self.truncate(tables, restart=False)
 
     def alter(self, before: PlannedTable, after: PlannedTable, altered: TableAltered) -> None:
         """See `Applier.alter`. Changes that are not committed yet would be, without their position.

@@ -217,6 +217,15 @@ def begin(session: Session, stream_id: str, table: str, chunks: Sequence[Chunk])
         raise Conflict(f"The target's journal does not expect these chunks of {table}; start a new stream.")
 
 
+def uncopy(session: Session, stream_id: str, tables: Sequence[str]) -> None:
+    """Take the tables' chunks out of the journal, within the transaction. Waits for writers of chunks, and they for it:
+    what they find afterwards is as if they were the first."""
+    for table in tables:
+        session.rows(f"SELECT 1 FROM {DATABASE}.tables WHERE {_is(stream_id, table)} FOR UPDATE")
+        for name in ("moments", "chunks"):
+            session.execute(f"DELETE FROM {DATABASE}.{name} WHERE {_is(stream_id, table)}")
+
+
 def finished(session: Session, stream_id: str) -> None:
     """Note the end."""
     session.execute(

@@ -22,7 +22,7 @@ from psycopg.pq import TransactionStatus
 
 from rowferry.connectors.base import PlannedTable, TargetRequest
 from rowferry.connectors.changes import Merge, RowChanges, Standing
-from rowferry.connectors.postgres import follows
+from rowferry.connectors.postgres import follows, journal
 from rowferry.connectors.postgres.alter import alter
 from rowferry.connectors.postgres.connect import PATIENCE, PATIENT, connect, translate
 from rowferry.connectors.postgres.emptying import empty
@@ -116,6 +116,13 @@ class PostgresApplier:
         """See `Applier.truncate`."""
         with self._doing("emptying tables"):
             empty(self._session, [table.target.name for table in tables], restart, acting=not self._free)
+
+    def uncopy(self, tables: Sequence[PlannedTable]) -> None:
+        """See `Applier.uncopy`."""
+        names = [str(table.target.name) for table in tables]
+        with self._doing("taking the copy back"):
+            journal.uncopy(self._session, self._request.stream_id, names)
+        self.truncate(tables, restart=False)
 
     def alter(self, before: PlannedTable, after: PlannedTable, altered: TableAltered) -> None:
         """See `Applier.alter`."""

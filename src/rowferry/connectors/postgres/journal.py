@@ -179,6 +179,20 @@ def begin(session: Session, stream_id: str, table: str, chunks: Sequence[Chunk])
         raise Conflict(f"The target's journal does not expect these chunks of {table}; start a new stream.")
 
 
+def uncopy(session: Session, stream_id: str, tables: Sequence[str]) -> None:
+    """Take the tables' chunks out of the journal, within the transaction. Waits for writers of chunks, and they for it:
+    what they find afterwards is as if they were the first."""
+    session.execute(
+        f"SELECT 1 FROM {SCHEMA}.tables WHERE stream_id = %s AND table_name = ANY(%s) FOR UPDATE",
+        (stream_id, list(tables)),
+    )
+    for name in ("moments", "chunks"):
+        session.execute(
+            f"DELETE FROM {SCHEMA}.{name} WHERE stream_id = %s AND table_name = ANY(%s)".encode(),
+            (stream_id, list(tables)),
+        )
+
+
 def resumed(session: Session, stream_id: str, table: str) -> None:
     """Note that the foreign keys that were taken off a table are back."""
     session.execute(
