@@ -25,7 +25,7 @@ class Integer:
 
 @dataclass(frozen=True, slots=True)
 class Decimal:
-    """An exact number with at most `precision` digits, `scale` of them after the point (1 to 76)."""
+    """An exact number with at most `precision` digits (1 to 76), `scale` of them after the point (0 to 76)."""
 
     precision: int
     scale: int

@@ -163,8 +163,6 @@ def _numeric(array: pa.Array) -> Pieces:
     """A decimal or a whole number, with as many digits as the largest of the array; the server drops zeros."""
     if not pa.types.is_decimal(array.type):
         return _whole_numeric(array)
-    if array.type.scale < 0:
-        array = array.cast(pa.decimal256(array.type.precision - array.type.scale, 0))
     shift = -array.type.scale % _BASE_DIGITS
     array = _narrowed(array, _SINGLE - shift)
     precision, scale = array.type.precision, array.type.scale
