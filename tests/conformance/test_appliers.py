@@ -79,6 +79,24 @@ def test_a_copy_is_taken_back(applier_place: ApplierPlace) -> None:
     assert applier.standing() == standing("begin")
 
 
+def test_what_is_undone_is_not_committed(applier_place: ApplierPlace) -> None:
+    """Also where rows went by tables of the session's own, of that transaction or of one before."""
+    item, log = tables = followed(applier_place, ITEM, LOG, rows=ROWS)
+    applier = applier_place.open(tables)
+    applier.undo()
+    applier.merge(merge_of(item, updates=[rows_of(ITEM, [(1, 11)], ("id", "stock"))]))
+    applier.commit(standing("first"))
+    applier.merge(merge_of(item, updates=[rows_of(ITEM, [(2, 22)], ("id", "stock"))], upserts=[(4, "d", 40)]))
+    applier.replay(log, row_changes(LOG, [inserted(1, "one")]), False)
+    applier.undo()
+    assert applier.standing() == standing("first")
+    applier.merge(merge_of(item, updates=[rows_of(ITEM, [(3, 33)], ("id", "stock"))], upserts=[(5, "e", 50)]))
+    applier.replay(log, row_changes(LOG, [inserted(2, "two")]), False)
+    applier.commit(standing("second"))
+    assert applier_place.rows(item) == [(1, "a", 11), (2, "b", 20), (3, "c", 33), (5, "e", 50)]
+    assert applier_place.rows(log) == [(2, "two")]
+
+
 def test_an_older_writer_commits_nothing(applier_place: ApplierPlace) -> None:
     tables = followed(applier_place, ITEM, rows=ROWS)
     older = applier_place.open(tables)

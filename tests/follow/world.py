@@ -263,6 +263,10 @@ class MemoryApplier:
             for row in self._rows[str(before.target.name)]
         ]
 
+    def undo(self) -> None:
+        self._check_open()
+        self._rows = {name: [*rows] for name, rows in self._store.rows.items()}
+
     def commit(self, standing: Standing) -> None:
         self._check_open()
         self._fault("committing")

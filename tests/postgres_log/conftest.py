@@ -17,6 +17,7 @@ from rowferry.connectors.changes import BatchSize, ChangeBatch, ChangesRequest, 
 from rowferry.connectors.postgres.replication.slots import drop_slot
 from rowferry.connectors.postgres.replication.source import PostgresChanges, open_changes
 from rowferry.connectors.postgres.source import PostgresSource, open_source
+from rowferry.errors import RowferryError
 from rowferry.model.changes import Op, Position
 from rowferry.model.tables import Table, TableName
 from rowferry.typemap.arrow import arrow_schema
@@ -85,23 +86,35 @@ class Follower:
             for batch in stream:
                 came.append(batch)
                 self.batches.append(batch)
+                if batch.undone:
+                    _forget(came)
+                    _forget(self.batches)
                 if batch.position is not None:
                     self.position = batch.position
                 if done():
                     return came
                 assert time.monotonic() < deadline, "what was waited for did not come"
+        except RowferryError:
+            _forget(self.batches)
+            raise
         finally:
             stream.close()
         raise AssertionError("following ended by itself")
 
     def to_the_end(self) -> list[ChangeBatch]:
-        """Follow up to what has happened by now."""
+        """Follow up to what has happened by now; what is given ahead of a commit may come behind it."""
         mark = self.changes.position()
-        return self.until(lambda: self.changes.reached(self.position, mark))
+        return self.until(lambda: self.batches[-1].position is not None and self.changes.reached(self.position, mark))
 
     def rows(self) -> list[Change]:
         """What happened to rows, up to now, in its order."""
         return changed(self.to_the_end())
+
+
+def _forget(batches: list[ChangeBatch]) -> None:
+    """What came since the last position counts no more."""
+    while batches and batches[-1].position is None:
+        batches.pop()
 
 
 def changed(batches: Sequence[ChangeBatch]) -> list[Change]:

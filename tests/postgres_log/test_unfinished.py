@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import random
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Self
 
 import psycopg
 import pytest
 
-from rowferry.connectors.changes import ChangeBatch
+from rowferry.connectors.changes import BatchSize, ChangeBatch
+from rowferry.connectors.postgres.replication import following as following_module
 from rowferry.errors import ConnectionLost, ReadFailed
 from rowferry.model.changes import TableAltered, Truncated
 from tests.disks import small_disk
-from tests.postgres_log.conftest import Follower, Log, changed, following
+from tests.postgres_log.conftest import SIZE, Follower, Log, changed, following
 from tests.servers import wait_until
 
 LARGE = 3000
@@ -106,6 +108,110 @@ def test_two_at_once_of_which_one_is_rolled_back(stingy: Log) -> None:
     assert numbers(follower.to_the_end()) == [*range(6 * LARGE + 1, 8 * LARGE + 1), *range(1, 2 * LARGE + 1)]
 
 
+@dataclass
+class Ahead:
+    """One reader, all the while, who is given changes a thousand at once."""
+
+    log: Log
+    rows: int = 0
+
+    def __enter__(self) -> Self:
+        follower = start(self.log)
+        self._stream = follower.changes.follow(follower.position, follower.tables, {}, BatchSize(changes=1000))
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stream.close()
+
+    def next(self) -> ChangeBatch:
+        """The next batch that says anything; what was given ahead of a commit is counted in `rows`."""
+        while True:
+            batch = next(self._stream)
+            self.rows = 0 if batch.undone or batch.position else self.rows + batch.changes
+            if batch.rows or batch.undone or batch.committed_at:
+                return batch
+
+    def until_rows(self, rows: int) -> None:
+        """Take batches of the transaction that is under way until so many rows are there."""
+        while self.rows < rows:
+            batch = self.next()
+            assert (batch.position, batch.committed_at, batch.undone) == (None, None, False)
+
+    def until_position(self) -> list[int]:
+        """The numbers that are given up to the next position."""
+        batches = [self.next()]
+        while batches[-1].position is None:
+            batches.append(self.next())
+        return numbers(batches)
+
+
+def test_rows_are_given_ahead_of_the_commit(stingy: Log) -> None:
+    with Ahead(stingy) as ahead, stingy.server.connect(stingy.database) as session:
+        with session.transaction():
+            insert(session, 1, 4 * LARGE)
+            ahead.until_rows(2 * LARGE)
+            insert(session, 4 * LARGE + 1)
+            there = ahead.rows
+        assert ahead.until_position() == [*range(there + 1, 5 * LARGE + 1)]
+        stingy.run("INSERT INTO t VALUES (0, 'small')")
+        assert ahead.until_position() == [0]
+
+
+@pytest.mark.parametrize(
+    ("statement", "left"),
+    [
+        ("ROLLBACK", []),
+        ("ROLLBACK TO a", range(1, LARGE + 1)),
+        ("TRUNCATE t", range(1, 4 * LARGE + 1)),
+        ("ALTER TABLE t ADD COLUMN w int", range(1, 4 * LARGE + 1)),
+    ],
+)
+def test_what_was_given_ahead_is_undone(stingy: Log, statement: str, left: Sequence[int]) -> None:
+    """Then it is given again, where it has committed, as what it has become."""
+    with Ahead(stingy) as ahead, stingy.server.connect(stingy.database) as session:
+        session.execute("BEGIN")
+        insert(session, 1)
+        session.execute("SAVEPOINT a")
+        insert(session, LARGE + 1, 3 * LARGE)
+        ahead.until_rows(LARGE + 1000)
+        session.execute(statement.encode())
+        if statement != "ROLLBACK":
+            insert(session, 8 * LARGE)
+            session.execute("COMMIT")
+            left = [*left, *range(8 * LARGE, 9 * LARGE)]
+        while not (batch := ahead.next()).undone:
+            assert batch.position is None
+        found = ahead.until_position() if left else []
+        assert found == [*left]
+        stingy.run("INSERT INTO t VALUES (0, 'small')")
+        assert ahead.until_position() == [0]
+
+
+def test_others_that_commit_come_first(stingy: Log) -> None:
+    with Ahead(stingy) as ahead, stingy.server.connect(stingy.database) as session:
+        with session.transaction():
+            insert(session, 1, 4 * LARGE)
+            ahead.until_rows(LARGE)
+            stingy.run("INSERT INTO t VALUES (0, 'small')")
+            while not ahead.next().undone:
+                pass
+            assert ahead.until_position() == [0]
+            insert(session, 4 * LARGE + 1)
+        assert ahead.until_position() == [*range(1, 5 * LARGE + 1)]
+
+
+def test_a_transaction_that_falls_silent_is_undone(stingy: Log, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody shall wait on the target for a session that sleeps at the source."""
+    monkeypatch.setattr(following_module, "HOPE", 1.0)
+    with Ahead(stingy) as ahead, stingy.server.connect(stingy.database) as session:
+        with session.transaction():
+            insert(session, 1, 4 * LARGE)
+            while not ahead.next().undone:
+                pass
+            insert(session, 4 * LARGE + 1)
+        assert ahead.until_position() == [*range(1, 5 * LARGE + 1)]
+
+
 def test_what_the_server_can_tell_at_the_end_alone(stingy: Log) -> None:
     follower = start(stingy)
     with stingy.server.connect(stingy.database) as session, session.transaction():
@@ -157,11 +263,12 @@ def test_columns_that_did_not_change_after_all(stingy: Log) -> None:
     wait_until(lambda: streamed(stingy) > 0)
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(8))
 def test_savepoints_at_random(stingy: Log, seed: int) -> None:
     """What the log tells comes to what the table holds, whatever of the transactions was rolled back."""
     chance = random.Random(seed)
     follower = start(stingy)
+    follower.size = chance.choice((SIZE, BatchSize(changes=100)))
     with stingy.server.connect(stingy.database) as session:
         for _ in range(6):
             session.execute("BEGIN")

@@ -29,6 +29,7 @@ class ChangesRequest:
 
     `options` are the user's: a slot and a publication of his own, a position to begin at. `whole`: all that the
     log has is wanted: of rows as they were not only what tells one from the other, and where each transaction ended.
+    Otherwise changes may be given before their transaction has ended, and be `undone`.
     `memory` is shared by the logs that one run opens, one after another: what one found out may matter to the next.
     """
 
@@ -93,6 +94,8 @@ class ChangeBatch:
     moment that it may have been, where the log is not so exact (None: not known). `size`: its bytes in the log.
     `commits`: where the request wants the `whole`, the transactions that ended in it, in their order; the first of them
     is the one that was under way before, and an event belongs to it. What lies behind the last goes on.
+    `undone`: what was given since the last position counts no more; its transaction was rolled back, or others
+    committed before it, and then it is given again.
     """
 
     rows: Sequence[RowChanges] = ()
@@ -101,6 +104,7 @@ class ChangeBatch:
     committed_at: float | None = None
     size: int = 0
     commits: Sequence[Commit] = ()
+    undone: bool = False
 
     @property
     def changes(self) -> int:
@@ -249,6 +253,9 @@ class Applier(Protocol):
 
     def alter(self, before: PlannedTable, after: PlannedTable, altered: TableAltered) -> None:
         """Change the table's columns; once for a stream, whatever dies in between, also where this commits at once."""
+
+    def undo(self) -> None:
+        """Roll back what is not committed, and be ready for more."""
 
     def commit(self, standing: Standing) -> None:
         """Commit, and this with it. FencedOff, and nothing is committed, when another applier was opened since."""

@@ -96,7 +96,7 @@ class Applying:
         self._applier, self._of = applier, changer
         self._changer = changer(plan)
         self.standing, self.alter = applier.standing, applier.alter
-        self.commit, self.close = applier.commit, applier.close
+        self.undo, self.commit, self.close = applier.undo, applier.commit, applier.close
 
     def take(self, batch: ChangeBatch, linked: bool) -> list[tuple[PlannedTable, RowChanges]]:
         """Apply the changes that are wanted."""

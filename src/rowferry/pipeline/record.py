@@ -37,6 +37,10 @@ class Recording:
         """Keep that tables were emptied."""
         self._recorder.truncate(self._changer.emptied(event), batch.commits)
 
+    def undo(self) -> None:
+        """See `Writer.undo`; of a log that is wanted as a `whole` nothing is given before it has committed."""
+        raise RuntimeError("a recorder takes nothing back")
+
     def go_on(self, plan: Plan) -> None:
         """Changes are as this plan has the tables from here on."""
         self._changer = self._of(plan)

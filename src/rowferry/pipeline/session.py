@@ -57,6 +57,9 @@ class Writer(Alters, Protocol):
     def go_on(self, plan: Plan) -> None:
         """What comes is as this plan has the tables."""
 
+    def undo(self) -> None:
+        """Take nothing of what was taken since the last commit."""
+
     def commit(self, standing: Standing) -> None:
         """Commit what was taken, and this with it."""
 
@@ -167,6 +170,10 @@ class Session:
         self._watch.signals.check()
 
     def _take(self, writer: Writer, batch: ChangeBatch) -> None:
+        if batch.undone:
+            writer.undo()
+            self._tally = Tally()
+            self._tally.move()  # what is noted of the session itself may not have been committed either
         if isinstance(batch.event, TableAltered):
             self._plan, self._notes = self._ends.alter(writer, self._plan, self._notes, batch.event)
             writer.go_on(self._plan)

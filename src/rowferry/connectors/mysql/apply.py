@@ -148,6 +148,13 @@ class MySqlApplier:
         if not follows.note_altering(self._session, self._stream, self._epoch, entries):
             raise FencedOff(_FENCED)
 
+    def undo(self) -> None:
+        """See `Applier.undo`."""
+        with self._at_work("taking changes back"):
+            self._session.execute("ROLLBACK")
+            self._open = self._changed = False
+            self._stages.clear()
+
     def commit(self, standing: Standing) -> None:
         """See `Applier.commit`."""
         with self._changing("committing changes"):

@@ -52,6 +52,12 @@ class Stages:
         self._fill(stage.order, stage.name, batch)
         return stage.name
 
+    def clear(self) -> None:
+        """Drop them all: what was rolled back is in them again."""
+        for stage in self._made.values():
+            self._drop(stage)
+        self._made.clear()
+
     def _fill(self, order: Order, place: str, batch: pa.RecordBatch) -> None:
         feed = Feed(iter([batch]), order, self.stopped)
         try:

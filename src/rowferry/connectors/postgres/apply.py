@@ -132,6 +132,12 @@ class PostgresApplier:
             self._shapes.pop(name, None)
             alter(self._session, before, after, altered, self._connect)
 
+    def undo(self) -> None:
+        """See `Applier.undo`."""
+        with self._doing("taking changes back"):
+            self._run("ROLLBACK")
+            self._stages.rolled_back()
+
     def commit(self, standing: Standing) -> None:
         """See `Applier.commit`."""
         with self._doing("committing changes"):

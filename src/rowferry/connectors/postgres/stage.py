@@ -30,10 +30,11 @@ OLDEST = 3600.0
 
 @dataclass
 class Stage:
-    """One of them; `used`: it may have rows of this transaction."""
+    """One of them; `used`: it may have rows of this transaction, `new`: it was made in it."""
 
     name: str
     used: bool = False
+    new: bool = True
 
     def fill(self, session: Session, encoding: Encoding, batch: pa.RecordBatch) -> None:
         """Put rows in, in the place of others."""
@@ -69,11 +70,18 @@ class Stages:
     def committed(self) -> None:
         """The server has emptied them; the old go, and those beyond `MOST` that were not used for longest."""
         for stage in self._made.values():
-            stage.used = False
+            stage.used = stage.new = False
         old = time.monotonic() - self._since > OLDEST
         self._since = time.monotonic() if old else self._since
         while len(self._made) > (0 if old else MOST):
             self._drop(self._made.popitem(last=False)[1])
+
+    def rolled_back(self) -> None:
+        """Those that were made in the transaction are gone, and the others as empty as they were."""
+        for kind in [kind for kind, stage in self._made.items() if stage.new]:
+            del self._made[kind]
+        for stage in self._made.values():
+            stage.used = False
 
     def _make(self, table: TableName, columns: Sequence[str]) -> Stage:
         self._count += 1

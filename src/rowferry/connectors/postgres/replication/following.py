@@ -16,7 +16,7 @@ from rowferry.connectors.postgres.replication.feed import Feed
 from rowferry.connectors.postgres.replication.positions import number, position
 from rowferry.connectors.postgres.replication.relations import Relations
 from rowferry.connectors.postgres.replication.rows import row_changes
-from rowferry.connectors.postgres.replication.unfinished import ROWS, SIZE, Told, Unfinished
+from rowferry.connectors.postgres.replication.unfinished import ROWS, SIZE, Told, Unfinished, plainly
 from rowferry.errors import Cancelled, ConnectionLost, ReadFailed, SourceChanged
 from rowferry.model.changes import Position, TableAltered, Truncated
 from rowferry.model.tables import TableName
@@ -26,6 +26,10 @@ QUIET = 1.0
 
 STALL = 30.0
 """Seconds of silence, though asked each second, after which a connection is looked into."""
+
+HOPE = 10.0
+"""Seconds for which a transaction that was given ahead may say nothing; a server tells large ones in pieces of
+`logical_decoding_work_mem`, with pauses between them."""
 
 _FLOW = 500
 _PAUSE = 0.01
@@ -82,9 +86,11 @@ class Following:
         self._unfinished: dict[int, Unfinished] = {}
         self._compared: dict[int, messages.Relation] = {}
         self._told: Unfinished | None = None
+        self._ahead: Unfinished | None = None
+        self._came = self._left
         self._retold: Iterator[None] | None = None
         self._handlers: dict[int, Callable[[bytes], None]] = {
-            messages.BEGIN: lambda said: self._begin(messages.begin(said)),
+            messages.BEGIN: self._on_begin,
             messages.COMMIT: lambda said: self._commit(messages.commit(said)),
             messages.RELATION: self._on_relation,
             messages.TRUNCATE: self._on_truncate,
@@ -125,7 +131,8 @@ class Following:
             if self._ready:
                 break
             if full or quiet or self._is_due(now):
-                self._give()
+                if not self._gave_ahead():
+                    self._give()
                 self._begun = now if self._messages else None
             else:
                 self._wait(now, since + QUIET)
@@ -184,6 +191,10 @@ class Following:
         if unfinished is not None:
             rows, size, other = self._take_into(unfinished.rows, ROWS, SIZE)
             unfinished.took(size)
+            if unfinished is self._ahead:
+                waiting, length = unfinished.waiting
+                if waiting >= self._size.changes or length >= self._size.size:
+                    self._gave_ahead()
             return rows, other
         rows, size, other = self._take_into(
             self._messages, self._size.changes - len(self._messages), self._size.size - self._held
@@ -241,27 +252,107 @@ class Following:
             raise ReadFailed("PostgreSQL's log says something that is not known: it cannot be followed any further.")
         if self._told is not None and data[HEADER] in _KEPT:
             self._told.add(data)
+            if self._told is self._ahead and not self._fits(plainly(data)[HEADER:]):
+                self._fall_back()
             return
         handler(data[HEADER:])
 
+    def _on_begin(self, said: bytes) -> None:
+        self._fall_back()
+        self._begin(messages.begin(said))
+
     def _on_stream_start(self, said: bytes) -> None:
         number = messages.stream_start(said)
-        if number not in self._unfinished:
-            self._unfinished[number] = Unfinished()
-        self._told = self._unfinished[number]
+        known = self._unfinished.get(number)
+        if known is None or known is not self._ahead:
+            self._fall_back()
+        if known is None:
+            known = Unfinished()
+            if not self._unfinished and not self._ends and all(mark <= self._at for mark in self._marks.values()):
+                self._go_ahead(known)
+            self._unfinished[number] = known
+        self._told = known
 
     def _on_stream_stop(self, said: bytes) -> None:
         self._told = None
 
     def _on_stream_abort(self, said: bytes) -> None:
         number, part = messages.stream_abort(said)
+        if self._unfinished.get(number) is self._ahead:
+            self._fall_back()
         if part != number and number in self._unfinished:
             self._unfinished[number].undo(part)
         elif number in self._unfinished:
             self._unfinished.pop(number).close()
 
     def _on_stream_commit(self, said: bytes) -> None:
-        self._retold = self._again(messages.stream_commit(said))
+        ended = messages.stream_commit(said)
+        ahead, self._ahead = self._ahead, None
+        if ahead is None or self._unfinished.get(ended.number) is not ahead:
+            self._retold = self._again(ended)
+            return
+        ahead.flush()
+        if ahead.fresh:
+            self._give_told(ahead.fresh)
+        self._unfinished.pop(ended.number).close()
+        self._begin(ended.begin)
+        self._commit(ended.end)
+
+    def _go_ahead(self, unfinished: Unfinished) -> None:
+        """Give the rows of a transaction that is under way as they come, in the hope that it commits before any other.
+
+        Nothing else may be given or owed by then, so that it can be undone. It is kept for the case that it has to be.
+        """
+        while self._messages or self._owed:
+            self._give()
+        self._marks.clear()
+        self._ahead, unfinished.fresh = unfinished, []
+        self._came = time.monotonic()
+        self._open, self._committed_at = True, None
+        self._compared.clear()
+
+    def _fall_back(self) -> None:
+        """Undo what was given ahead, if anything was: the transaction is told again once it has committed."""
+        ahead, self._ahead = self._ahead, None
+        if ahead is None:
+            return
+        ahead.fresh = None
+        self._open = False
+        if self._owed:
+            self._ready.append(ChangeBatch(undone=True))
+            self._owed = False
+
+    def _gave_ahead(self) -> bool:
+        """Give what has come of it. Nothing for long: others shall not wait for its rows on the target."""
+        ahead, now = self._ahead, time.monotonic()
+        if ahead is None:
+            return False
+        ahead.flush()
+        if ahead.fresh:
+            told, ahead.fresh = ahead.fresh, []
+            self._give_told(told)
+            self._came = now
+            return True
+        if now - self._came >= HOPE:
+            self._fall_back()
+        return False
+
+    def _fits(self, said: bytes) -> bool:
+        """Whether rows can be given on after what was told among them: not where it may yet turn out otherwise."""
+        if said[0] != messages.RELATION:
+            return False
+        relation = messages.relation(said)
+        if self._compared.get(relation.oid) != relation:
+            try:
+                news = self._relations.news(relation)
+            except SourceChanged:
+                return False
+            if news is not None and news.altered is not None:
+                return False
+            self._compared[relation.oid] = relation
+            if news is not None:
+                self._relations.go_on(news)
+        return True
 
     def _again(self, ended: messages.Ended) -> Iterator[None]:
         """Tell what was told while it was under way as what it has become: a transaction that has ended."""

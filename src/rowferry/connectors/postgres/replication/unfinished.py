@@ -29,6 +29,11 @@ _LENGTH = np.dtype(np.uint32)
 """How the length of a message stands in the file."""
 
 
+def plainly(message: bytes) -> bytes:
+    """The message without its transaction's number: as it is told of one that has ended."""
+    return message[: _NUMBER.start] + message[_NUMBER.stop :]
+
+
 class Told(NamedTuple):
     """Messages, one behind the other, and their lengths. Either all are of `rows`, or it is one other message."""
 
@@ -54,31 +59,39 @@ class _Piece(NamedTuple):
 
 
 class Unfinished:
-    """What has been told of one transaction."""
+    """What has been told of one transaction. `fresh`: rows of it that somebody takes as they come, unless None."""
 
     def __init__(self) -> None:
         with _room():
             self._file = tempfile.TemporaryFile(prefix="rowferry-")  # noqa: SIM115 - `close` closes it
         self.rows: list[bytes] = []
+        self.fresh: list[Told] | None = None
         self._size = 0
         self._pieces: list[_Piece] = []
         self._parts: dict[int, int] = {}
         self._count = 0
 
+    @property
+    def waiting(self) -> tuple[int, int]:
+        """How many rows wait to be taken as `fresh`, and their bytes."""
+        fresh = self.fresh or ()
+        rows = len(self.rows) + sum(len(one.lengths) for one in fresh)
+        return rows, self._size + sum(len(one.data) for one in fresh)
+
     def took(self, size: int) -> None:
         """Messages of so many bytes were added to `rows`, which are not in the file yet."""
         self._size += size
         if len(self.rows) >= ROWS or self._size >= SIZE:
-            self._flush()
+            self.flush()
 
     def add(self, message: bytes) -> None:
         """A message that is of no row: it stays between those before and those behind it."""
-        self._flush()
+        self.flush()
         self._write([message], rows=False)
 
     def undo(self, part: int) -> None:
         """A subtransaction was rolled back: it, and all that was told since it began, which belongs to it."""
-        self._flush()
+        self.flush()
         cut = self._parts.get(part)
         if cut is None:
             return
@@ -97,7 +110,7 @@ class Unfinished:
     def told(self, most: int, size: int) -> Iterator[list[Told]]:
         """Everything in its order, as it is told of a transaction that has ended: rows, as many and as many bytes as
         are given at once at the most, or one other message."""
-        self._flush()
+        self.flush()
         held: list[Told] = []
         rows = length = 0
         for piece in self._pieces:
@@ -122,7 +135,8 @@ class Unfinished:
         """Remove the file."""
         self._file.close()
 
-    def _flush(self) -> None:
+    def flush(self) -> None:
+        """Put `rows` into the file."""
         if self.rows:
             self._write(self.rows, rows=True)
             self.rows, self._size = [], 0
@@ -135,8 +149,11 @@ class Unfinished:
             if message[_NUMBER] != part:
                 part = message[_NUMBER]
                 self._parts.setdefault(int.from_bytes(part), number)
-            plain.append(message[: _NUMBER.start] + message[_NUMBER.stop :])
-        self._put(Told(rows, b"".join(plain), np.fromiter(map(len, plain), np.int64, len(plain))))
+            plain.append(plainly(message))
+        told = Told(rows, b"".join(plain), np.fromiter(map(len, plain), np.int64, len(plain)))
+        self._put(told)
+        if rows and self.fresh is not None:
+            self.fresh.append(told)
 
     def _put(self, told: Told) -> None:
         offset = self._pieces[-1].end if self._pieces else 0
