@@ -114,6 +114,47 @@ def test_a_large_transaction(pair: Pair) -> None:
     pair.arrives("item")
 
 
+@pytest.mark.timeout(300)
+def test_a_transaction_that_is_under_way(rowferry: Rowferry, logged: MariaDb, postgres: Postgres) -> None:
+    """It is applied as it comes, and nobody sees it; what others commit comes before it, and nothing may die of it."""
+    with pair_of(rowferry, postgres, logged) as pair:
+        pair.run(f"ALTER DATABASE {pair.here} SET logical_decoding_work_mem = '64kB'")
+        pair.begin("CREATE TABLE t (id int PRIMARY KEY, word char(40))")
+
+        def there() -> int:
+            """Rows that were committed, and rows that were not."""
+            everything = "SET SESSION TRANSACTION ISOLATION LEVEL READ UNCOMMITTED"
+            ((rows,),) = logged.execute(everything, "SELECT count(*) FROM t", database=pair.there)
+            assert isinstance(rows, int)
+            return rows
+
+        with postgres.connect(pair.here) as session:
+
+            def insert(first: int) -> None:
+                rows = f"SELECT n, 'word ' || n FROM generate_series({first}, {first + 59_999}) n"
+                session.execute(f"BEGIN; INSERT INTO t {rows}".encode())
+
+            insert(1)
+            pair.until(lambda: there() >= 50_000, "rows that are not committed")
+            assert pair.rows("t", "count(*)") == [(0,)]
+            pair.caught_up()
+            assert there() == 0
+            session.execute("COMMIT")
+            pair.until(lambda: pair.rows("t", "count(*)") == [(60_000,)], "the transaction")
+
+            insert(60_001)
+            pair.until(lambda: there() >= 110_000, "rows that are not committed")
+            session.execute("ROLLBACK")
+            pair.until(lambda: there() == 60_000, "the end of rows that were rolled back")
+
+            insert(120_001)
+            pair.until(lambda: there() >= 110_000, "rows that are not committed")
+            rowferry.kill()
+            rowferry.start()
+            session.execute("COMMIT")
+        assert pair.arrives("t").total() == 120_000
+
+
 @pytest.mark.parametrize(
     ("wanted", "left"),
     [

@@ -320,7 +320,8 @@ def test_a_table_is_emptied(world: World) -> None:
 )
 def test_only_some_operations(monkeypatch: pytest.MonkeyPatch, operations: list[str], kept: set[Any]) -> None:
     world = World(monkeypatch, Origin({"item": Held(table("item"), [(0, 1, "x")])}))
-    world.run_until(world.caught_up, operations=operations)
+    loaded = world.run_until(world.caught_up, operations=operations)
+    assert (loaded.state, loaded.error) == (StreamState.PAUSED, None)
     world.origin.commit(("item", Change(Op.UPDATE, (0, 1, "x"), (0, 2, "x"))))
     world.origin.commit(("item", Change(Op.INSERT, None, (9, 1, None))))
     world.origin.commit(("item", Change(Op.UPDATE, (9, 1, None), (9, 3, None))))

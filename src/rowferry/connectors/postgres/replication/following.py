@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections import deque
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Generator, Iterator, Mapping
 
-import numpy as np
-
-from rowferry.connectors.changes import BatchSize, ChangeBatch, Commit, RowChanges
+from rowferry.connectors.changes import BatchSize, ChangeBatch
 from rowferry.connectors.postgres.replication import messages
-from rowferry.connectors.postgres.replication.cells import HEADER, Block, Places
+from rowferry.connectors.postgres.replication.cells import HEADER
 from rowferry.connectors.postgres.replication.feed import Feed
-from rowferry.connectors.postgres.replication.positions import number, position
+from rowferry.connectors.postgres.replication.gathering import Gathering
 from rowferry.connectors.postgres.replication.relations import Relations
-from rowferry.connectors.postgres.replication.rows import row_changes
-from rowferry.connectors.postgres.replication.unfinished import ROWS, SIZE, Told, Unfinished, plainly
+from rowferry.connectors.postgres.replication.unfinished import ROWS, SIZE, Unfinished, plainly
 from rowferry.errors import Cancelled, ConnectionLost, ReadFailed, SourceChanged
-from rowferry.model.changes import Position, TableAltered, Truncated
+from rowferry.model.changes import Position, Truncated
 from rowferry.model.tables import TableName
 
 QUIET = 1.0
@@ -42,14 +37,6 @@ _KEPT = frozenset((messages.RELATION, messages.TRUNCATE))
 """What is told of a transaction beside its rows, and must not count before its commit."""
 
 
-class _Whole(NamedTuple):
-    """How many of the messages that are held are of transactions that are there as a whole, and their bytes."""
-
-    messages: int
-    size: int
-    committed_at: float | None
-
-
 class Following:
     """One walsender's way through the log.
 
@@ -68,21 +55,11 @@ class Following:
     ) -> None:
         self._feed = feed
         self._relations = relations
-        self._marks = {name: number(mark) for name, mark in known.items()}
+        self._gathering = Gathering(relations, known, feed.received, ends=ends)
         self._size = size
         self._alive = alive
-        self._ready: deque[ChangeBatch] = deque()
         self._left = time.monotonic()
-        self._at = feed.received
-        self._final, self._committed_at = 0, None
-        self._open = self._owed = False
         self.closed = False
-        self._messages: list[bytes] = []
-        self._held, self._begun = 0, None
-        self._transactions: list[tuple[int, int]] = []
-        self._whole = _Whole(0, 0, None)
-        self._commits: list[Commit] = []
-        self._ends = ends
         self._unfinished: dict[int, Unfinished] = {}
         self._compared: dict[int, messages.Relation] = {}
         self._told: Unfinished | None = None
@@ -101,17 +78,14 @@ class Following:
             **dict.fromkeys(messages.IGNORED, lambda _: None),
         }
 
-    _committed_at: float | None
-    _begun: float | None
-
     def batches(self) -> Generator[ChangeBatch, None, None]:
         """One after another, without end."""
         try:
             while True:
                 with self._feed.lock:
                     self._fill()
-                while self._ready:
-                    yield self._ready.popleft()
+                while self._gathering.ready:
+                    yield self._gathering.ready.popleft()
         finally:
             for one in self._unfinished.values():
                 one.close()
@@ -122,18 +96,18 @@ class Following:
         since = time.monotonic()
         feed.heard += since - self._left
         quiet = False
-        while not self._ready:
+        while not self._gathering.ready:
             self._check_open()
             full = self._read(since + QUIET)
             self._check_open()
             now = time.monotonic()
             quiet = now - since >= QUIET
-            if self._ready:
+            if self._gathering.ready:
                 break
             if full or quiet or self._is_due(now):
                 if not self._gave_ahead():
-                    self._give()
-                self._begun = now if self._messages else None
+                    self._gathering.give()
+                self._gathering.begun = now if self._gathering.messages else None
             else:
                 self._wait(now, since + QUIET)
         feed.answer(ask=quiet)
@@ -145,9 +119,9 @@ class Following:
 
     def _is_due(self, now: float) -> bool:
         """Whether what is held is given, now that the log has nothing more at the moment."""
-        if self._begun is None:
-            return self._owed and not self._open
-        return not self._open or now - self._begun >= self._size.seconds
+        if self._gathering.begun is None:
+            return self._gathering.owed and not self._gathering.open
+        return not self._gathering.open or now - self._gathering.begun >= self._size.seconds
 
     def _wait(self, now: float, until: float) -> None:
         feed = self._feed
@@ -156,14 +130,14 @@ class Following:
                 raise ConnectionLost("PostgreSQL has said nothing for a while, though it was asked to.")
             feed.heard = now
         feed.answer()
-        if self._begun is not None:
-            until = self._begun + self._size.seconds
+        if self._gathering.begun is not None:
+            until = self._gathering.begun + self._size.seconds
         feed.wait(max(until - now, 0.001))
 
     def _read(self, until: float) -> bool:
         """Take what is there already; True when a batch is full, or it is that late."""
         looked, flow = False, 0
-        while not self._ready and not self._is_full():
+        while not self._gathering.ready and not self._is_full():
             if self._retold is not None:
                 self._retell(self._retold)
                 continue
@@ -180,10 +154,10 @@ class Following:
                     flow = 0
                 looked, flow = not rows, flow + rows
                 self._feed.raw.consume_input()
-        return not self._ready
+        return not self._gathering.ready
 
     def _is_full(self) -> bool:
-        return self._held >= self._size.size or len(self._messages) >= self._size.changes
+        return self._gathering.size >= self._size.size or len(self._gathering.messages) >= self._size.changes
 
     def _take_rows(self) -> tuple[int, bytes | None]:
         """Take rows, as many as there is room for: how many they were, and the message behind them that is no row."""
@@ -196,10 +170,10 @@ class Following:
                 if waiting >= self._size.changes or length >= self._size.size:
                     self._gave_ahead()
             return rows, other
-        rows, size, other = self._take_into(
-            self._messages, self._size.changes - len(self._messages), self._size.size - self._held
-        )
-        self._held += size
+        held = self._gathering
+        most, room = self._size.changes - len(held.messages), self._size.size - held.size
+        rows, size, other = self._take_into(held.messages, most, room)
+        held.size += size
         return rows, other
 
     def _take_into(self, taken: list[bytes], most: int, room: int) -> tuple[int, int, bytes | None]:
@@ -231,10 +205,10 @@ class Following:
         now = time.monotonic()
         if came:
             self._feed.heard = now
-        if self._begun is None:
-            self._begun = now if self._messages else None
+        if self._gathering.begun is None:
+            self._gathering.begun = now if self._gathering.messages else None
             return now >= until
-        return now - self._begun >= self._size.seconds
+        return now - self._gathering.begun >= self._size.seconds
 
     def _take(self, data: bytes) -> None:
         """A message that is no row."""
@@ -244,8 +218,7 @@ class Following:
             said = messages.keepalive(data)
             feed.asked |= said.asks
             feed.received = max(feed.received, said.end)
-            # What comes next is behind it, unless a transaction is being told.
-            self._at = self._at if self._open else max(self._at, said.end)
+            self._gathering.passed(said.end)
             return
         handler = self._handlers.get(data[HEADER]) if data[0] == _LOG else None
         if handler is None:
@@ -268,7 +241,7 @@ class Following:
             self._fall_back()
         if known is None:
             known = Unfinished()
-            if not self._unfinished and not self._ends and all(mark <= self._at for mark in self._marks.values()):
+            if not self._unfinished and self._gathering.may_go_ahead:
                 self._go_ahead(known)
             self._unfinished[number] = known
         self._told = known
@@ -293,7 +266,7 @@ class Following:
             return
         ahead.flush()
         if ahead.fresh:
-            self._give_told(ahead.fresh)
+            self._gathering.told(ahead.fresh)
         self._unfinished.pop(ended.number).close()
         self._begin(ended.begin)
         self._commit(ended.end)
@@ -303,12 +276,9 @@ class Following:
 
         Nothing else may be given or owed by then, so that it can be undone. It is kept for the case that it has to be.
         """
-        while self._messages or self._owed:
-            self._give()
-        self._marks.clear()
+        self._gathering.go_ahead()
         self._ahead, unfinished.fresh = unfinished, []
         self._came = time.monotonic()
-        self._open, self._committed_at = True, None
         self._compared.clear()
 
     def _fall_back(self) -> None:
@@ -317,10 +287,7 @@ class Following:
         if ahead is None:
             return
         ahead.fresh = None
-        self._open = False
-        if self._owed:
-            self._ready.append(ChangeBatch(undone=True))
-            self._owed = False
+        self._gathering.fall_back()
 
     def _gave_ahead(self) -> bool:
         """Give what has come of it. Nothing for long: others shall not wait for its rows on the target."""
@@ -330,7 +297,7 @@ class Following:
         ahead.flush()
         if ahead.fresh:
             told, ahead.fresh = ahead.fresh, []
-            self._give_told(told)
+            self._gathering.told(told)
             self._came = now
             return True
         if now - self._came >= HOPE:
@@ -356,28 +323,21 @@ class Following:
 
     def _again(self, ended: messages.Ended) -> Iterator[None]:
         """Tell what was told while it was under way as what it has become: a transaction that has ended."""
-        if self._messages:
-            self._give()
+        if self._gathering.messages:
+            self._gathering.give()
             yield
         self._begin(ended.begin)
         unfinished = self._unfinished.get(ended.number)
         if unfinished is not None:
             for told in unfinished.told(self._size.changes, self._size.size):
                 if told[0].rows:
-                    self._give_told(told)
+                    self._gathering.told(told)
                 else:
                     self._take(told[0].data)
                 yield
             unfinished.close()
             del self._unfinished[ended.number]
         self._commit(ended.end)
-
-    def _give_told(self, told: Sequence[Told]) -> None:
-        """Make a batch of these rows, which are not all of their transaction."""
-        block = Block([one.data for one in told], np.concatenate([one.lengths for one in told]))
-        size = int(block.ends[-1])
-        self._ready.append(ChangeBatch(self._rows(block), None, None, self._committed_at, size))
-        self._owed = True
 
     def _retell(self, retold: Iterator[None]) -> None:
         """The next piece of what is told again; meanwhile nobody listens, so that silence would mean nothing."""
@@ -391,17 +351,11 @@ class Following:
         # The server may tell of a relation before each row. What is asked of the catalogue then is what has been
         # committed, so a second look within a transaction shows nothing new about it.
         self._compared.clear()
-        self._open, self._final, self._committed_at = True, begin.final, begin.at
-        if self._marks:
-            self._transactions.append((len(self._messages), begin.final))
+        self._gathering.begin(begin)
 
     def _commit(self, end: int) -> None:
-        self._open = False
-        self._at = end
-        self._whole = _Whole(len(self._messages), self._held, self._committed_at)
-        if self._ends:
-            self._commits.append(Commit(len(self._messages), position(self._at), self._committed_at))
-        self._feed.received = max(self._feed.received, self._at)
+        self._gathering.end(end)
+        self._feed.received = max(self._feed.received, end)
 
     def _on_relation(self, said: bytes) -> None:
         relation = messages.relation(said)
@@ -413,72 +367,17 @@ class Following:
             return
         if news.altered is not None:
             name = news.shape.table.name
-            if self._is_behind(name, self._final):
+            if self._gathering.is_behind(name):
                 raise SourceChanged(
                     f"Columns of {name} were altered after the stream was planned, and before its rows were read: "
                     "start a new stream, which plans anew."
                 )
-            self._event(news.altered)
+            self._gathering.event(news.altered)
         self._relations.go_on(news)
 
     def _on_truncate(self, said: bytes) -> None:
         truncate = messages.truncate(said)
         names = [name for name in map(self._relations.name, truncate.relations) if name is not None]
-        names = [name for name in names if not self._is_behind(name, self._final)]
+        names = [name for name in names if not self._gathering.is_behind(name)]
         if names:
-            self._event(Truncated(tuple(names), truncate.restart))
-
-    def _is_behind(self, name: TableName, final: int) -> bool:
-        """Whether the table was read after that transaction, whose commit record begins at `final`."""
-        return final < self._marks.get(name, 0)
-
-    def _event(self, event: Truncated | TableAltered) -> None:
-        while self._messages:
-            self._give()
-        self._ready.append(ChangeBatch(event=event, committed_at=self._committed_at))
-        self._owed = True
-
-    def _give(self) -> None:
-        """Make a batch of the transactions that are there as a whole; only when there are none, of a part of one."""
-        whole = self._whole
-        if self._open and not whole.messages:
-            place, whole = None, _Whole(len(self._messages), self._held, self._committed_at)
-        else:
-            place = position(self._at)
-        held = self._messages[: whole.messages]
-        rows = self._rows(Block.of(held)) if held else []
-        commits, self._commits = self._commits, []
-        self._ready.append(ChangeBatch(rows, None, place, whole.committed_at, whole.size, commits))
-        self._owed = place is None
-        self._messages = self._messages[whole.messages :]
-        self._held -= whole.size
-        self._begun = None
-        self._forget(whole.messages)
-        self._whole = _Whole(0, 0, None)
-
-    def _forget(self, given: int) -> None:
-        """Keep of the transactions only what is about messages that are held or come."""
-        if not self._messages:
-            self._marks = {name: mark for name, mark in self._marks.items() if self._final < mark}
-        kept = [(max(first - given, 0), final) for first, final in self._transactions]
-        self._transactions = kept[-1:] if not self._messages else kept
-
-    def _rows(self, block: Block) -> list[RowChanges]:
-        made = []
-        for oid in np.unique(block.relations).tolist():
-            shape = self._relations.shape(oid)
-            if shape is None:
-                continue
-            which = self._not_behind(shape.table.name, np.flatnonzero(block.relations == oid))
-            if len(which):
-                made.append(row_changes(block, which, shape))
-        return made
-
-    def _not_behind(self, name: TableName, which: Places) -> Places:
-        """Of these messages those of transactions that the table's rows do not show yet."""
-        mark = self._marks.get(name)
-        if mark is None:
-            return which
-        firsts, finals = np.array(self._transactions, np.int64).T
-        kept: Places = which[finals[np.searchsorted(firsts, which, side="right") - 1] >= mark]
-        return kept
+            self._gathering.event(Truncated(tuple(names), truncate.restart))
