@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
-from importlib import import_module
+from pkgutil import resolve_name
 
 from rowferry.connectors.base import Connector
 from rowferry.connectors.members import Federation
@@ -23,8 +23,7 @@ def connector(engine: str) -> Connector:
     """The connector of that engine; InvalidInput for one that there is none for."""
     if engine not in CONNECTORS:
         raise InvalidInput(f"There is no connector for {engine} yet; there are {', '.join(sorted(CONNECTORS))}.")
-    module, _, name = CONNECTORS[engine].partition(":")
-    found: Connector = getattr(import_module(module), name)
+    found: Connector = resolve_name(CONNECTORS[engine])
     return found
 
 
@@ -35,6 +34,5 @@ FEDERATION = "rowferry.connectors.federated:FEDERATION"
 @cache
 def federation() -> Federation:
     """What runs queries over several sources."""
-    module, _, name = FEDERATION.partition(":")
-    found: Federation = getattr(import_module(module), name)
+    found: Federation = resolve_name(FEDERATION)
     return found

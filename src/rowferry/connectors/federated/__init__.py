@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from rowferry.connectors.federated.source import open_source
-from rowferry.connectors.federated.statement import named
 from rowferry.connectors.members import Federation
+from rowferry.connectors.roles import role
 
-FEDERATION = Federation(named=named, open=open_source)
+FEDERATION = Federation(
+    named=role("rowferry.connectors.federated.statement:named"),
+    open=role("rowferry.connectors.federated.source:open_source"),
+)

@@ -260,10 +260,12 @@ class Following:
 
     def _on_stream_commit(self, said: bytes) -> None:
         ended = messages.stream_commit(said)
-        ahead, self._ahead = self._ahead, None
+        ahead = self._ahead
         if ahead is None or self._unfinished.get(ended.number) is not ahead:
+            self._fall_back()
             self._retold = self._again(ended)
             return
+        self._ahead = None
         ahead.flush()
         if ahead.fresh:
             self._gathering.told(ahead.fresh)
