@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from rowferry.config.connection import S3Spec
 from rowferry.config.storage import s3_target
 from rowferry.config.stream import S3Target
-from rowferry.connectors.base import PlannedTable, TargetRequest, Unwatched, UploadWatch
+from rowferry.connectors.base import PlannedTable, TargetRequest, Unwatched
 from rowferry.connectors.changes import Recorder
 from rowferry.connectors.files.change_log import ChangeFile, ChangeLog
 from rowferry.connectors.files.change_manifest import Written
@@ -20,8 +19,9 @@ from rowferry.connectors.files.recorder import ChangeFiles, settled
 from rowferry.connectors.files.stage import Staged
 from rowferry.connectors.files.write import Staging
 from rowferry.connectors.s3.bucket import Bucket
-from rowferry.connectors.s3.write import keep, kept_folder, private_folder, watched
-from rowferry.errors import ConnectionLost, WriteFailed
+from rowferry.connectors.s3.sending import Uploads, kept_folder
+from rowferry.connectors.s3.write import private_folder
+from rowferry.errors import ConnectionLost
 
 _PREPARED = "prepared.json"
 """The object without which a stream has no journal."""
@@ -32,25 +32,25 @@ def open_recorder(request: TargetRequest, tables: Sequence[PlannedTable]) -> Rec
     spec = s3_target(request.connection, request.spec)
     bucket = Bucket(request.connection.spec.s3 or S3Spec(), spec.upload)
     stream = stream_name(request.stream_id)
-    staging, kept = Staging(private_folder(stream, bucket)), kept_folder(request.connection, spec)
-    depot = BucketDepot(bucket, stream, staging, kept, request.uploads)
+    uploads = Uploads(bucket, stream, request.uploads, kept_folder(request.connection, spec))
+    depot = BucketDepot(uploads, Staging(private_folder(stream, bucket)))
     return ChangeFiles(depot, spec, stream, tables)
 
 
 def settle_changes(bucket: Bucket, stream: str, staging: Staging, spec: S3Target, tables: Iterable[str]) -> None:
     """Let nobody commit changes any more, and do what a commit has left undone."""
-    depot = BucketDepot(bucket, stream, staging, None, Unwatched())
+    depot = BucketDepot(Uploads(bucket, stream, Unwatched()), staging)
     log = ChangeLog(depot)
     if depot.names() is not None and log.latest() is not None:
         settled(log, depot, spec, stream, tables)
 
 
 class BucketDepot:
-    """`recorder.Depot` in a bucket, for one stream. `kept`: a folder that gets a copy of every file."""
+    """`recorder.Depot` in a bucket, for one stream."""
 
-    def __init__(self, bucket: Bucket, stream: str, staging: Staging, kept: Path | None, watch: UploadWatch) -> None:
-        self._bucket, self._stream, self._kept, self._watch = bucket, stream, kept, watch
-        self._root = f"{JOURNALS}/{stream}/"
+    def __init__(self, uploads: Uploads, staging: Staging) -> None:
+        self._uploads, self._bucket = uploads, uploads.bucket
+        self._root = f"{JOURNALS}/{uploads.stream_id}/"
         self._manifests: dict[str, tuple[Mapping[str, Any] | None, str | None]] = {}
         self.staging = staging
 
@@ -73,12 +73,8 @@ class BucketDepot:
 
     def bring(self, file: ChangeFile, staged: Staged) -> ChangeFile:
         """Upload the file; nobody else has its number."""
-        found = self._bucket.head(file.final)
-        if found is not None and found.stream != self._stream:
-            raise WriteFailed(f"{file.final} is there already, and this stream did not write it: remove it.")
-        with watched(self._watch, file.table, self._bucket, staged):
-            self._bucket.upload(file.final, staged.path, self._stream)
-            keep(self._kept, file.final, staged.path)
+        self._uploads.holds(file.final)
+        self._uploads.send(file.table, file.final, staged)
         staged.path.unlink(missing_ok=True)
         return replace(file, staged=None)
 
@@ -105,11 +101,11 @@ class BucketDepot:
         if before is None or before.get("schema") != written.document["schema"]:
             self._put(folder, SCHEMA_FILE, written.document["schema"])
         content = spelled(written.document).encode()
-        done = self._bucket.replace(f"{folder}/{MANIFEST_FILE}", content, tag, self._stream)
+        done = self._bucket.replace(f"{folder}/{MANIFEST_FILE}", content, tag, self._uploads.stream_id)
         if done is None:
             log.check()
             raise ConnectionLost(f"{folder}/{MANIFEST_FILE} was changed by somebody else: it is read anew.")
         self._manifests[folder] = written.document, done
 
     def _put(self, folder: str, name: str, document: Mapping[str, Any]) -> None:
-        self._bucket.write(f"{folder}/{name}", spelled(document).encode(), self._stream)
+        self._bucket.write(f"{folder}/{name}", spelled(document).encode(), self._uploads.stream_id)

@@ -33,8 +33,9 @@ from rowferry.connectors.s3.bucket import Bucket, Entry
 from rowferry.connectors.s3.folders import BucketFolders
 from rowferry.connectors.s3.journal import JournalObjects
 from rowferry.connectors.s3.recorder import settle_changes
+from rowferry.connectors.s3.sending import Uploads, kept_folder
 from rowferry.connectors.s3.uploads import abort_uploads
-from rowferry.connectors.s3.write import ChunkUploader, Part, kept_folder, private_folder
+from rowferry.connectors.s3.write import ChunkUploader, Part, private_folder
 from rowferry.errors import WriteFailed
 from rowferry.model.chunks import Chunk, Committed
 from rowferry.model.findings import Finding, Severity
@@ -63,11 +64,8 @@ class BucketTarget:
         self._staging = Staging(self._waiting)
         self._stop = Event()
         self._watch = request.uploads
-        self._writer = ChunkUploader(
-            self._bucket, self._journal, self._staging, Stager(self._stop),
-            stream_id=self._stream, watch=request.uploads,
-            kept=kept_folder(request.connection, spec),
-        )  # fmt: skip
+        uploads = Uploads(self._bucket, self._stream, request.uploads, kept_folder(request.connection, spec))
+        self._writer = ChunkUploader(uploads, self._journal, self._staging, Stager(self._stop))
         self._offsets: Mapping[str, int] = {}
 
     def journal(self) -> Journal | None:
