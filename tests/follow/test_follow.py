@@ -5,19 +5,19 @@ from __future__ import annotations
 import itertools
 import random
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from rowferry.config.stream import StreamConfig
-from rowferry.connectors.base import ChunkSize
+from rowferry.connectors.base import ChunkSize, PlannedTable
 from rowferry.errors import ConnectionFailed, ConnectionLost, FencedOff, MomentLost, Refused, SourceChanged, WriteFailed
 from rowferry.model.changes import Op, TableAltered, Truncated
 from rowferry.model.findings import Finding, Severity
 from rowferry.model.streams import StreamState
-from rowferry.model.tables import Table, TableName
+from rowferry.model.tables import ForeignKey, Table, TableName
 from rowferry.model.types import Integer, Text
 from rowferry.pipeline import follow as follow_module
 from rowferry.pipeline import plan as plan_module
@@ -251,6 +251,28 @@ def test_a_crash_during_the_load_goes_on_where_it_was(world: World) -> None:
     assert world.origin.kept
     assert world.run_until(world.caught_up).state is StreamState.PAUSED
     assert world.store.prepared == 1
+
+
+def test_a_crash_while_foreign_keys_are_made_throws_no_copy_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Such as do to rows what the log does not tell: the copy is of one moment, and whole."""
+    parent, free = table("item"), table("log", keyed=False)
+    child = replace(free, foreign_keys=(ForeignKey("f", ("id",), parent.name, ("id",), on_delete="CASCADE"),))
+    world = World(monkeypatch, Origin({"item": Held(parent, [(0, 1, "x")]), "log": Held(child, [(0, 1, "y")] * 9)}))
+    monkeypatch.setattr(follow_module, "echoes", lambda _: False)
+    whole, fails = MemoryTarget.finish, itertools.chain([True], itertools.repeat(False))
+
+    def finish(target: MemoryTarget, tables: Sequence[PlannedTable]) -> list[Finding]:
+        if next(fails):
+            raise WriteFailed("The run dies.")
+        return whole(target, tables)
+
+    monkeypatch.setattr(MemoryTarget, "finish", finish)
+    reads: list[int] = []
+    world.before_batch = lambda _, number: reads.append(number)
+    assert world.run()[0].state is StreamState.FAILED
+    read = len(reads)
+    assert world.run_until(lambda: "*" in world.store.finished).state is StreamState.PAUSED
+    assert (len(reads), world.in_step()) == (read, True)
 
 
 def test_a_moment_that_is_lost_during_the_load_is_told_and_taken_anew_by_the_next_run(world: World) -> None:

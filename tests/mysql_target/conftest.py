@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pymysql
@@ -42,10 +42,12 @@ class Place:
         stream: str = "stream_1",
         policy: str = "fail_if_exists",
         mode: str = "fail_if_not_empty",
+        *,
+        followed: bool = False,
         **db: Any,
     ) -> MySqlTarget:
         """A target for a stream; `db` goes into target.spec.db."""
-        opened = open_target(self._request(stream, policy, mode, **db))
+        opened = open_target(replace(self._request(stream, policy, mode, **db), followed=followed))
         if self.way:
             opened._pool._open = lambda: _session(opened, self.way)
         self.targets.append(opened)

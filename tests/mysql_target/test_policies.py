@@ -166,8 +166,12 @@ def test_a_view_of_that_name_is_refused(place: Place) -> None:
 
 def test_a_table_without_transactions_is_refused(place: Place) -> None:
     place.run(f"{ITEM} ENGINE=MyISAM")
-    with pytest.raises(Refused, match=r"item are of an engine without transactions"):
-        place.target(policy="create_missing_only").plan([simple()], "postgres", prepared=False)
+    for target in (
+        place.target(policy="create_missing_only"),
+        place.target(policy="create_missing_only", mode="upsert", followed=True, skipData=True),
+    ):
+        with pytest.raises(Refused, match=r"item are of an engine without transactions"):
+            target.plan([simple()], "postgres", prepared=False)
 
 
 def test_skip_data_does_not_care_for_rows(place: Place) -> None:

@@ -244,3 +244,12 @@ def test_renames(old: str, new: str, numbers: dict[str, int], attributes: str, e
             renamed(NAME, old.split(), new.split(), numbers, now)
         return
     assert renamed(NAME, old.split(), new.split(), numbers, now) == expected
+
+
+def test_rows_before_another_identity_are_read_by_the_one_before(log: Log) -> None:
+    """What was not told of a large value has not changed; by the other identity it would be NULL."""
+    log.run("CREATE TABLE t (n int PRIMARY KEY, v text)", "ALTER TABLE t ALTER v SET STORAGE EXTERNAL")
+    log.run("INSERT INTO t VALUES (1, repeat('x', 20000))")
+    follower = following(log, "t")
+    log.run("UPDATE t SET n = 2", "ALTER TABLE t REPLICA IDENTITY FULL", "INSERT INTO t VALUES (3, 'y')")
+    assert follower.rows() == [("t", "update", {"n": 1}, {"n": 2}), ("t", "insert", None, {"n": 3, "v": "y"})]

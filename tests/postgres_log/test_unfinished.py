@@ -187,6 +187,49 @@ def test_what_was_given_ahead_is_undone(stingy: Log, statement: str, left: Seque
         assert ahead.until_position() == [0]
 
 
+def test_columns_that_are_being_altered_are_not_waited_for(stingy: Log) -> None:
+    """What locks the table at the source keeps nobody, nor does it keep rows on the target."""
+    with Ahead(stingy) as ahead, stingy.server.connect(stingy.database) as session:
+        session.execute("BEGIN")
+        insert(session, 1, 4 * LARGE)
+        ahead.until_rows(LARGE)
+        session.execute("ALTER TABLE t ADD COLUMN w int")
+        session.execute(f"INSERT INTO t SELECT n, {ROW}, 1 FROM generate_series(100001, 110000) n".encode())
+        while not ahead.next().undone:
+            pass
+        session.execute("ROLLBACK")
+        stingy.run("INSERT INTO t VALUES (0, 'small')")
+        assert ahead.until_position() == [0]
+
+
+def test_a_value_that_cannot_be_carried_counts_once_it_has_committed(stingy: Log) -> None:
+    stingy.run("CREATE TABLE d (n int PRIMARY KEY, v text, at time)")
+    follower = following(stingy, "d")
+    follower.size = BatchSize(changes=1000)
+    rows = f"INSERT INTO d SELECT n, {ROW}, CASE WHEN n < 7000 THEN '1:00' ELSE '24:00' END::time"
+    for end in ("ROLLBACK", "COMMIT"):
+        with stingy.server.connect(stingy.database) as session:
+            session.execute("BEGIN")
+            session.execute(f"{rows} FROM generate_series(1, 9000) n".encode())
+            session.execute(end.encode())
+        if end == "ROLLBACK":
+            assert numbers(follower.to_the_end()) == []
+    with pytest.raises(ReadFailed, match=r"d\.at"):
+        follower.to_the_end()
+
+
+def test_a_column_that_is_dropped_right_behind_it_is_of_another_transaction(stingy: Log) -> None:
+    """So there is a position between the two, also where they come at once."""
+    follower = start(stingy)
+    stingy.run(f"INSERT INTO t SELECT n, {ROW} FROM generate_series(1, {4 * LARGE}) n", "BEGIN",
+               "ALTER TABLE t DROP COLUMN v", "INSERT INTO t VALUES (0)", "COMMIT")  # fmt: skip
+    batches = follower.to_the_end()
+    (at,) = [number for number, batch in enumerate(batches) if batch.event]
+    last = max(number for number, batch in enumerate(batches[:at]) if batch.changes)
+    assert [batch for batch in batches[last:at] if batch.position]
+    assert numbers(batches) == [*range(1, 4 * LARGE + 1), 0]
+
+
 def test_others_that_commit_come_first(stingy: Log) -> None:
     with Ahead(stingy) as ahead, stingy.server.connect(stingy.database) as session:
         with session.transaction():

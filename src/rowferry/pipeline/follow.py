@@ -98,7 +98,11 @@ class Following:
                 standing = self._commit(plan, Standing(begin, Notes(plan.found).document))
             self._watch.meter.stage = Stage.DATA_TRANSFER
             if Notes.of(standing).loaded is None:
-                self._load(log, plan, standing)
+                standing = self._load(log, plan, standing)
+            notes = Notes.of(standing)
+            if self._acting(plan) and not notes.finished:
+                self._complete(plan)
+                self._commit(plan, replace(standing, notes=replace(notes, finished=True).document))
         for table in plan.tables:
             self._watch.meter.status(str(table.target.name), "RUNNING")
 
@@ -172,17 +176,14 @@ class Following:
         if errors:
             raise Refused(" ".join(errors))
 
-    def _load(self, log: ChangeSource, plan: Plan, standing: Standing) -> None:
+    def _load(self, log: ChangeSource, plan: Plan, standing: Standing) -> Standing:
         """Copy what is there, and write down how far the log had come by then."""
         spec = self._job.config.target.spec.db
         known: dict[str, Position] = {}
         if self._job.config.source.options.initial_load and not (spec and spec.skip_data):
             known = self._copy(log, plan)
-        at_once = self._acting(plan)
-        if at_once:
-            self._complete(plan)
-        notes = replace(Notes.of(standing), loaded=log.position(), known=known, finished=at_once)
-        self._commit(plan, replace(standing, notes=notes.document))
+        notes = replace(Notes.of(standing), loaded=log.position(), known=known)
+        return self._commit(plan, replace(standing, notes=notes.document))
 
     def _copy(self, log: ChangeSource, plan: Plan) -> dict[str, Position]:
         source, target = self._source, self._target

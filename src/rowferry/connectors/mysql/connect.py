@@ -73,6 +73,7 @@ _MARIADB: list[tuple[tuple[int, ...], str, str]] = [
     ((10, 1), "max_statement_time", "0"),
     ((10, 3), "idle_transaction_timeout", "0"),
     ((10, 3), "idle_readonly_transaction_timeout", "0"),
+    ((10, 3), "idle_write_transaction_timeout", "0"),
 ]
 
 

@@ -79,11 +79,11 @@ def _refuse_references(situation: Situation) -> None:
 
 
 def check_engines(situation: Situation, kept: Iterable[str]) -> None:
-    """Refused for tables that cannot commit: a chunk of them could come twice."""
+    """Refused for tables that cannot commit: a chunk of them could come twice, or changes be there that were undone."""
     bare = [name for name in kept if name in situation.facts.relations and not _commits(situation, name)]
-    if bare and not situation.request.skip_data:
+    if bare and (situation.request.followed or not situation.request.skip_data):
         raise Refused(
-            f"{_listed(situation, bare)} are of an engine without transactions, so that no chunk could be written "
+            f"{_listed(situation, bare)} are of an engine without transactions, so that nothing could be written "
             "exactly once: change them by ALTER TABLE … ENGINE=InnoDB."
         )
 

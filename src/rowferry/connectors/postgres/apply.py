@@ -42,6 +42,7 @@ _SETTINGS = (
     "SET default_transaction_isolation = 'read committed'",
     "SET default_transaction_read_only = off",
     "SET jit = off",
+    "SELECT set_config(name, '0', false) FROM pg_settings WHERE name = 'transaction_timeout'",
     "SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'",
 )
 """`jit`: what is compiled for one batch is not used again."""

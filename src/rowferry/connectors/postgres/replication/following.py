@@ -65,6 +65,7 @@ class Following:
         self._told: Unfinished | None = None
         self._ahead: Unfinished | None = None
         self._came = self._left
+        self._put_back = relations.kept()
         self._retold: Iterator[None] | None = None
         self._handlers: dict[int, Callable[[bytes], None]] = {
             messages.BEGIN: self._on_begin,
@@ -240,10 +241,10 @@ class Following:
         if known is None or known is not self._ahead:
             self._fall_back()
         if known is None:
-            known = Unfinished()
-            if not self._unfinished and self._gathering.may_go_ahead:
+            alone = not self._unfinished
+            known = self._unfinished[number] = Unfinished()
+            if alone and self._gathering.may_go_ahead:
                 self._go_ahead(known)
-            self._unfinished[number] = known
         self._told = known
 
     def _on_stream_stop(self, said: bytes) -> None:
@@ -282,6 +283,7 @@ class Following:
         self._ahead, unfinished.fresh = unfinished, []
         self._came = time.monotonic()
         self._compared.clear()
+        self._put_back = self._relations.kept()
 
     def _fall_back(self) -> None:
         """Undo what was given ahead, if anything was: the transaction is told again once it has committed."""
@@ -289,6 +291,8 @@ class Following:
         if ahead is None:
             return
         ahead.fresh = None
+        self._compared.clear()
+        self._put_back()
         self._gathering.fall_back()
 
     def _gave_ahead(self) -> bool:
@@ -297,9 +301,13 @@ class Following:
         if ahead is None:
             return False
         ahead.flush()
-        if ahead.fresh:
-            told, ahead.fresh = ahead.fresh, []
-            self._gathering.told(told)
+        told, ahead.fresh = ahead.fresh or [], []
+        if told:
+            try:
+                self._gathering.told(told)
+            except ReadFailed:  # which is an error only if it commits, and is raised then
+                self._fall_back()
+                return False
             self._came = now
             return True
         if now - self._came >= HOPE:
@@ -311,17 +319,10 @@ class Following:
         if said[0] != messages.RELATION:
             return False
         relation = messages.relation(said)
-        if self._compared.get(relation.oid) != relation:
-            try:
-                news = self._relations.news(relation)
-            except SourceChanged:
-                return False
-            if news is not None and news.altered is not None:
-                return False
-            self._compared[relation.oid] = relation
-            if news is not None:
-                self._relations.go_on(news)
-        return True
+        if self._compared.get(relation.oid) == relation:
+            return True
+        self._compared[relation.oid] = relation
+        return self._relations.is_as_before(relation)
 
     def _again(self, ended: messages.Ended) -> Iterator[None]:
         """Tell what was told while it was under way as what it has become: a transaction that has ended."""
@@ -375,6 +376,9 @@ class Following:
                     "start a new stream, which plans anew."
                 )
             self._gathering.event(news.altered)
+        known = self._relations.shape(relation.oid)
+        if known is not None and not known.reads_as(news.shape):
+            self._gathering.give_all()
         self._relations.go_on(news)
 
     def _on_truncate(self, said: bytes) -> None:

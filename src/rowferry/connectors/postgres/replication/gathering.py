@@ -54,7 +54,9 @@ class Gathering:
     _committed_at: float | None
 
     def begin(self, begin: Begin) -> None:
-        """What comes is of a transaction that has committed."""
+        """What comes is of a transaction that has committed; one before it has a position of its own."""
+        if self.owed and not self.open:
+            self.give()
         self.open, self._final, self._committed_at = True, begin.final, begin.at
         if self._marks:
             self._transactions.append((len(self.messages), begin.final))
@@ -94,10 +96,14 @@ class Gathering:
         """Whether the table was read after the transaction that is being told."""
         return self._final < self._marks.get(name, 0)
 
-    def event(self, event: Truncated | TableAltered) -> None:
-        """Make a batch of it, behind what came before."""
+    def give_all(self) -> None:
+        """Make batches of everything that waits."""
         while self.messages:
             self.give()
+
+    def event(self, event: Truncated | TableAltered) -> None:
+        """Make a batch of it, behind what came before."""
+        self.give_all()
         self.ready.append(ChangeBatch(event=event, committed_at=self._committed_at))
         self.owed = True
 

@@ -82,10 +82,34 @@ class Relations:
         shape = self._shapes.get(oid)
         return None if shape is None else shape.table.name
 
-    def news(self, relation: Relation) -> News | None:
+    def kept(self) -> Callable[[], None]:
+        """What puts back how everything is followed now."""
+        tables, shapes = dict(self._tables), dict(self._shapes)
+
+        def put_back() -> None:
+            self._tables, self._shapes = tables, shapes
+
+        return put_back
+
+    def is_as_before(self, relation: Relation) -> bool:
+        """Whether rows of a transaction that is under way can be read as those before it, if the relation is ours.
+
+        No lock is waited for, as that transaction may hold any.
+        """
+        try:
+            news = self.news(relation, ended=False)
+        except SourceChanged:
+            return False
+        if news is None:
+            return True
+        known = self._shapes.get(relation.oid)
+        self.go_on(news)
+        return known is None or known.reads_as(news.shape)
+
+    def news(self, relation: Relation, *, ended: bool = True) -> News | None:
         """What the log says of a relation; None when it is none of ours.
 
-        SourceChanged when it can be followed no further.
+        SourceChanged when it can be followed no further, or, of a transaction that has not `ended`, when it differs.
         """
         name = TableName(relation.schema, relation.name)
         known = self.name(relation.oid)
@@ -95,7 +119,7 @@ class Relations:
             raise SourceChanged(f"The table {known} was renamed to {name}: start a new stream, which plans anew.")
         if any(self.name(oid) == name for oid in self._shapes if oid != relation.oid):
             raise SourceChanged(f"Another table took the name {name}: start a new stream, which plans anew.")
-        return self._ask(lambda session: self._compared(session, relation, self._tables[name]))
+        return self._ask(lambda session: self._compared(session, relation, self._tables[name], ended))
 
     def go_on(self, news: News) -> None:
         """Read the rows that follow so."""
@@ -103,7 +127,7 @@ class Relations:
         self._tables[name] = news.shape.table
         self._shapes[news.relation.oid] = news.shape
 
-    def _compared(self, session: Session, relation: Relation, before: Table) -> News:
+    def _compared(self, session: Session, relation: Relation, before: Table, ended: bool) -> News:
         with public_names(session):
             declared = _declared(session, relation.columns)
             attributes, computed = _attributes(session, before.name)
@@ -118,6 +142,8 @@ class Relations:
         known = [(one.name, one.native.declared) for one in before.columns]
         if computed == was_computed and told == [one for one in known if one[0] not in computed or one in told]:
             return News(relation, self._shape(relation, before), None)
+        if not ended:
+            raise SourceChanged(f"Columns of {before.name} are being altered.")
         names += sorted(computed.difference(names))
         renames = renamed(before.name, list(before.column_names()), names, numbers, attributes)
         after = _after(session, relation, before, declared, renames)

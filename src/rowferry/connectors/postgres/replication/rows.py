@@ -50,6 +50,12 @@ class Shape:
     instead: Instead
     whole: bool = False
 
+    def reads_as(self, other: Shape) -> bool:
+        """Whether messages that were told for the one are read alike for the other."""
+        return (self.table, self.told, self.keyed, self.columns) == (
+            other.table, other.told, other.keyed, other.columns,
+        )  # fmt: skip
+
     @property
     def fields(self) -> list[pa.Field]:
         """Of the rows, all of which may be NULL."""
