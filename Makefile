@@ -31,7 +31,7 @@ servers:
 	@scripts/servers.sh
 
 test: $(VENV)/.dev servers ## run all tests against real servers (installs MariaDB and PostgreSQL where it may)
-	@$(BIN)/pytest -n 2 --dist loadscope --no-loadscope-reorder $(PYTEST_ARGS)
+	@$(BIN)/pytest -n 2 --dist loadscope $(PYTEST_ARGS)
 
 soak: $(VENV)/.dev servers ## kill everything around followed streams a hundred times, and write docs/soak.md
 	@$(BIN)/python -m tests.cdc.campaign --kills 100 --write docs/soak.md $(SOAK_ARGS)
