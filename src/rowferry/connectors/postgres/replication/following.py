@@ -9,7 +9,7 @@ from rowferry.connectors.changes import BatchSize, ChangeBatch
 from rowferry.connectors.postgres.replication import messages
 from rowferry.connectors.postgres.replication.cells import HEADER
 from rowferry.connectors.postgres.replication.feed import Feed
-from rowferry.connectors.postgres.replication.gathering import Gathering
+from rowferry.connectors.postgres.replication.gather import Gathering
 from rowferry.connectors.postgres.replication.relations import Relations
 from rowferry.connectors.postgres.replication.unfinished import ROWS, SIZE, Unfinished, plainly
 from rowferry.errors import Cancelled, ConnectionLost, ReadFailed, SourceChanged
