@@ -141,8 +141,7 @@ def range_of(neutral: NeutralType) -> Range | None:
         half = 2 ** (neutral.bits - 1)
         return Range(str(-half), str(half - 1), 0) if neutral.signed else Range("0", str(2 * half - 1), 0)
     if isinstance(neutral, t.Decimal):
-        whole, scale = neutral.precision - neutral.scale, max(neutral.scale, 0)
-        digits = "9" * (whole if neutral.scale >= 0 else neutral.precision) + "0" * max(-neutral.scale, 0)
+        digits, scale = "9" * (neutral.precision - neutral.scale), neutral.scale
         most = f"{digits or '0'}{'.' + '9' * scale if scale else ''}"
         return Range(f"-{most}", most, scale)
     return None

@@ -42,9 +42,8 @@ def _sized(name: str) -> Callable[[Any], str]:
 
 
 def digits(neutral: t.Decimal) -> tuple[int, int]:
-    """Precision and scale as a server without negative scales counts them."""
-    scale = max(neutral.scale, 0)
-    return max(neutral.precision - min(neutral.scale, 0), scale, 1), scale
+    """Precision and scale as the server counts them."""
+    return max(neutral.precision, neutral.scale, 1), neutral.scale
 
 
 def _decimal(neutral: t.Decimal) -> str:

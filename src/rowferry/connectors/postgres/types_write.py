@@ -38,8 +38,7 @@ def _sized(name: str, precision: int, rest: str = "") -> str:
 
 
 def _decimal(neutral: t.Decimal) -> str:
-    scale = max(neutral.scale, 0)
-    return f"numeric({max(neutral.precision - min(neutral.scale, 0), scale)},{scale})"
+    return f"numeric({max(neutral.precision, neutral.scale)},{neutral.scale})"
 
 
 def _bits(neutral: t.Bits) -> str:
